@@ -1,0 +1,1 @@
+"""Decision makers behind one Controller protocol: learned and classical."""

@@ -1,0 +1,79 @@
+"""Networks that score stages from features shared across junctions, masked by what the interlock allows."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from greenband.observation import MAX_STAGES, SIGNAL_FEATURES, STAGE_FEATURES
+
+__all__ = ["StageScorer", "StageValue"]
+
+F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
+FORBIDDEN = -1e8
+
+
+class _StageEncoder(nn.Module):
+    """Embeds each stage alike, whatever its number, and pools over the stages that exist (Deep Sets, Zaheer 2017)."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(F + G, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
+
+    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]`` and pooled ``[batch, 2h]``."""
+        batch = observations.shape[0]
+        stages = observations[:, : MAX_STAGES * F].reshape(batch, MAX_STAGES, F)
+        signal = observations[:, MAX_STAGES * F :].unsqueeze(1).expand(batch, MAX_STAGES, G)
+        exists = stages[:, :, 1:2]
+        embedded = self.embed(torch.cat([stages, signal], dim=2)) * exists
+        mean = embedded.sum(dim=1) / exists.sum(dim=1).clamp(min=1)
+        present = (embedded * stages[:, :, 2:3]).sum(dim=1)
+        return embedded, torch.cat([mean, present], dim=1)
+
+
+PRIOR = {"approaching": 10.0, "standing": 10.0, "leaving": -5.0, "present": 1.0}
+
+
+class StageScorer(nn.Module):
+    """One score per stage (logits or Q values), ``FORBIDDEN`` where the mask is off.
+
+    With ``prior`` the untrained scores are those of a soft max-pressure rule that likes to stay, through a linear path
+    beside the network: learning starts from sensible traffic instead of gridlock. All of it is trained on.
+    """
+
+    def __init__(self, hidden: int = 64, prior: bool = False) -> None:
+        super().__init__()
+        self.encoder = _StageEncoder(hidden)
+        self.score = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.linear = nn.Linear(F, 1, bias=False)
+        with torch.no_grad():
+            self.linear.weight.zero_()
+            if prior:
+                self.score[-1].weight.mul_(0.1)
+                for name, weight in PRIOR.items():
+                    self.linear.weight[0, STAGE_FEATURES.index(name)] = weight
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""
+        embedded, pooled = self.encoder(observations)
+        context = pooled.unsqueeze(1).expand(-1, MAX_STAGES, -1)
+        stages = observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
+        scores = (self.score(torch.cat([embedded, context], dim=2)) + self.linear(stages)).squeeze(2)
+        allowed = observations[:, 0 : MAX_STAGES * F : F] > 0.5
+        return torch.where(allowed, scores, torch.full_like(scores, FORBIDDEN))
+
+
+class StageValue(nn.Module):
+    """State features for a value head."""
+
+    def __init__(self, hidden: int = 64) -> None:
+        super().__init__()
+        self.encoder = _StageEncoder(hidden)
+        self.head = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.ReLU())
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """``[batch, OBSERVATION_SIZE]`` to ``[batch, hidden]``."""
+        _, pooled = self.encoder(observations)
+        features: torch.Tensor = self.head(pooled)
+        return features

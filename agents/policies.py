@@ -1,0 +1,104 @@
+"""stable-baselines3 policies over the stage networks, and a DQN that explores within the mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import DQN
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import nn
+
+from greenband.agents.networks import StageScorer, StageValue
+from greenband.observation import MAX_STAGES, action_mask
+
+__all__ = ["MaskedDQN", "StageActorCritic", "StageQPolicy"]
+
+
+class _ActorAndCritic(nn.Module):
+    """The pair that SB3 calls an mlp_extractor; the actor's latent are the masked logits themselves."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.actor, self.critic = StageScorer(hidden, prior=True), StageValue(hidden)
+        self.latent_dim_pi, self.latent_dim_vf = MAX_STAGES, hidden
+
+    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.forward_actor(observations), self.forward_critic(observations)
+
+    def forward_actor(self, observations: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.actor(observations)
+        return logits
+
+    def forward_critic(self, observations: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.critic(observations)
+        return features
+
+
+class StageActorCritic(ActorCriticPolicy):
+    """PPO policy: masked stage logits and a value."""
+
+    def __init__(self, *args: Any, hidden: int = 64, **kwargs: Any) -> None:
+        self.hidden = hidden
+        super().__init__(*args, **{**kwargs, "ortho_init": False})
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = _ActorAndCritic(self.hidden)  # type: ignore[assignment]  # SB3 types the class, not the role
+
+    def _build(self, lr_schedule: Any) -> None:
+        super()._build(lr_schedule)
+        self.action_net = nn.Identity()  # type: ignore[assignment]  # the scorer's output are logits already
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    def scorer(self) -> StageScorer:
+        """The network that decides."""
+        return self.mlp_extractor.actor  # type: ignore[attr-defined, no-any-return]
+
+
+class StageQPolicy(DQNPolicy):
+    """DQN policy: one Q value per stage, forbidden ones far below all others."""
+
+    def __init__(self, *args: Any, hidden: int = 64, **kwargs: Any) -> None:
+        self.hidden = hidden
+        super().__init__(*args, **kwargs)
+
+    def make_q_net(self) -> QNetwork:
+        """SB3's Q network with the stage scorer inside."""
+        network = super().make_q_net()
+        network.q_net = StageScorer(self.hidden)  # type: ignore[assignment]
+        return network.to(self.device)
+
+    def scorer(self) -> StageScorer:
+        """The network that decides."""
+        return self.q_net.q_net  # type: ignore[return-value]
+
+
+class MaskedDQN(DQN):
+    """DQN whose random exploration draws among allowed stages only."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray[Any, Any], Any]:
+        """Epsilon-greedy within the mask of each observation."""
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
+        if deterministic:
+            return actions, state
+        masks = np.atleast_2d(action_mask(np.asarray(observation)))
+        random = [np.random.choice(np.flatnonzero(mask)) for mask in masks]
+        explore = np.random.rand(len(masks)) < self.exploration_rate
+        return np.where(explore, random, np.atleast_1d(actions)).reshape(np.shape(actions)), state
+
+    def _sample_action(self, learning_starts: int, action_noise: Any = None, n_envs: int = 1) -> Any:
+        assert self._last_obs is not None
+        if self.num_timesteps < learning_starts:
+            masks = action_mask(np.asarray(self._last_obs))
+            action = np.array([np.random.choice(np.flatnonzero(mask)) for mask in masks])
+        else:
+            action, _ = self.predict(self._last_obs, deterministic=False)
+        return action, action

@@ -1,0 +1,1 @@
+"""Hydra configuration groups; every number with its unit."""

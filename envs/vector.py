@@ -1,0 +1,190 @@
+"""A stable-baselines3 VecEnv in which each signal of each of N SUMO processes is one slot, for one shared policy."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing as mp
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv
+
+from greenband.envs.session import EpisodeConfig, Session, Step, fresh_seed
+from greenband.errors import GreenbandError, SimulationError
+from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, action_mask
+from greenband.scenario import Scenario
+
+__all__ = ["CorridorVecEnv"]
+
+
+class CorridorVecEnv(VecEnv):
+    """Slots in the order process by process, signal by signal. Every episode has a fresh seed from the training range.
+
+    An episode ends by truncation only (``TimeLimit.truncated`` in its last info). Infos hold ``executed``, the stage
+    that the interlock shows, and ``reward_terms``, the weighted terms.
+
+    Args:
+        scenario: what to run; ``config``: what an episode is.
+        processes: number of SUMO processes.
+        seed: fixes the stream of episode seeds.
+    """
+
+    def __init__(
+        self, scenario: Scenario, config: EpisodeConfig | None = None, processes: int = 1, seed: int = 0
+    ) -> None:
+        self.scenario, self.config = scenario, config or EpisodeConfig()
+        self.signals = list(scenario.network.signals)
+        self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
+        self._planned: list[int | None] = [None] * processes
+        context = mp.get_context("spawn")
+        self._workers = [_Worker.start(context, scenario, self.config) for _ in range(processes)]
+        observation_space = spaces.Box(-np.inf, np.inf, (OBSERVATION_SIZE,), np.float32)
+        super().__init__(processes * len(self.signals), observation_space, spaces.Discrete(MAX_STAGES))
+        self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
+        self.reset_infos = [{} for _ in range(self.num_envs)]
+
+    def reset(self) -> npt.NDArray[np.float32]:
+        """Start a fresh episode in every process; observations of shape ``[slots, OBSERVATION_SIZE]``."""
+        for k, worker in enumerate(self._workers):
+            worker.send(("reset", self._next_seed(k)))
+        for k, worker in enumerate(self._workers):
+            self._observations[self._slots(k)] = worker.receive()
+        return self._observations.copy()
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        """Send each process the actions of its signals."""
+        for k, worker in enumerate(self._workers):
+            worker.send(("step", np.asarray(actions[self._slots(k)], dtype=np.int64)))
+
+    def step_wait(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_], list[Any]]:
+        """Gather observations, rewards, dones and infos; a process whose episode ended starts the next one at once."""
+        rewards, dones = np.zeros(self.num_envs, np.float32), np.zeros(self.num_envs, np.bool_)
+        infos: list[dict[str, Any]] = []
+        ended: list[int] = []
+        for k, worker in enumerate(self._workers):
+            step: Step = worker.receive()
+            slots = self._slots(k)
+            self._observations[slots], rewards[slots], dones[slots] = step.observations, step.rewards, step.truncated
+            infos.extend(_infos(step))
+            if step.truncated:
+                worker.send(("reset", self._next_seed(k)))
+                ended.append(k)
+        for k in ended:
+            self._observations[self._slots(k)] = self._workers[k].receive()
+        return self._observations.copy(), rewards, dones, infos
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.stop()
+        self._workers = []
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Allowed stages of every slot, shape ``[slots, MAX_STAGES]``."""
+        return action_mask(self._observations)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Fix the stream of episode seeds from the next reset on."""
+        if seed is not None:
+            self._streams = [np.random.default_rng([seed, k]) for k in range(len(self._workers))]
+        return [seed] * self.num_envs
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute of the vector environment, once per slot."""
+        return [getattr(self, attr_name, None)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute; slots share it."""
+        setattr(self, attr_name, value)
+
+    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
+        """Call a method that returns one value per slot."""
+        values = getattr(self, method_name)(*method_args, **method_kwargs)
+        return [values[i] for i in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Slots are never wrapped."""
+        return [False] * len(list(self._get_indices(indices)))
+
+    def _slots(self, k: int) -> slice:
+        return slice(k * len(self.signals), (k + 1) * len(self.signals))
+
+    def _next_seed(self, k: int) -> int:
+        return fresh_seed(self._streams[k])
+
+
+def _infos(step: Step) -> list[dict[str, Any]]:
+    infos = []
+    for i, executed in enumerate(step.executed.tolist()):
+        info: dict[str, Any] = {
+            "executed": executed,
+            "reward_terms": {name: float(values[i]) for name, values in step.terms.items()},
+        }
+        if step.truncated:
+            info["TimeLimit.truncated"] = True
+            info["terminal_observation"] = step.observations[i]
+        infos.append(info)
+    return infos
+
+
+@dataclass
+class _Worker:
+    """The parent's end of one SUMO process."""
+
+    process: Any
+    pipe: Connection
+
+    @classmethod
+    def start(cls, context: Any, scenario: Scenario, config: EpisodeConfig) -> _Worker:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, scenario, config), daemon=True)
+        process.start()
+        theirs.close()
+        return cls(process, ours)
+
+    def send(self, message: tuple[str, Any]) -> None:
+        try:
+            self.pipe.send(message)
+        except OSError as error:
+            raise SimulationError("a SUMO process ended unexpectedly") from error
+
+    def receive(self) -> Any:
+        try:
+            answer = self.pipe.recv()
+        except (EOFError, OSError) as error:
+            raise SimulationError("a SUMO process ended unexpectedly") from error
+        if isinstance(answer, GreenbandError):
+            raise answer
+        return answer
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self.pipe.send(("close", None))
+        self.process.join(timeout=10)
+        if self.process.is_alive():
+            self.process.kill()
+        self.pipe.close()
+
+
+def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
+    """The body of a SUMO process: answer until told to close or the parent is gone."""
+    session = None
+    try:
+        session = Session(scenario, config)
+        while True:
+            command, value = pipe.recv()
+            if command == "close":
+                return
+            pipe.send(session.reset(value) if command == "reset" else session.step(value))
+    except GreenbandError as error:
+        pipe.send(error)
+    except (EOFError, KeyboardInterrupt, BrokenPipeError):
+        pass
+    finally:
+        if session is not None:
+            session.close()

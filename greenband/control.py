@@ -1,0 +1,151 @@
+"""The control loop: measure, decide, interlock, lamps. It exists once; environments and evaluation both run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from greenband.errors import BadInput
+from greenband.scenario import Scenario
+from greenband.sensing import Camera, Measurement, SensingConfig, SignalView
+from greenband.signals import Interlock
+from greenband.simulation import Backend, Records, Simulation
+
+__all__ = ["ControlLoop", "Controller", "run"]
+
+
+@runtime_checkable
+class Controller(Protocol):
+    """Decides which stage each signal should show. Asked every ``interval_s`` seconds."""
+
+    interval_s: int
+
+    def reset(self, scenario: Scenario, period: str) -> None:
+        """Prepare for a new run."""
+
+    def decide(self, measurement: Measurement) -> Mapping[str, int]:
+        """Wanted stage index per signal; a signal left out keeps its stage."""
+
+
+class ControlLoop:
+    """Runs one scenario and period, a seed at a time, through interlocks.
+
+    SUMO is stopped only where a lamp changes or a decision is due.
+    """
+
+    def __init__(self, scenario: Scenario, period: str, sensing: SensingConfig | None = None) -> None:
+        self.scenario = scenario
+        self.period_name = period
+        self.period = scenario.period(period)
+        network = scenario.network
+        config = sensing or SensingConfig()
+        self.limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
+        self._cameras = {name: Camera(network, signal, config) for name, signal in network.signals.items()}
+        self.interlocks: dict[str, Interlock] = {}
+        self._shown: dict[str, str] = {}
+        self._simulation: Simulation | None = None
+
+    @property
+    def simulation(self) -> Simulation:
+        """The running session.
+
+        Raises:
+            BadInput: none is running.
+        """
+        if self._simulation is None:
+            raise BadInput("the control loop is not running: call reset first")
+        return self._simulation
+
+    @property
+    def done(self) -> bool:
+        """Whether the period's end is reached."""
+        return self.now >= self.period.end_s
+
+    def reset(
+        self, seed: int, *, demand: float = 1.0, records: Records | None = None, backend: Backend = "auto"
+    ) -> Measurement:
+        """Start a fresh session; every signal begins in its first stage."""
+        self.close()
+        self._simulation = Simulation(
+            self.scenario, self.period_name, seed, demand=demand, records=records, backend=backend
+        )
+        self.now = self._simulation.now
+        self.interlocks = {
+            name: Interlock(signal.stages, self.limits[name], self.now)
+            for name, signal in self.scenario.network.signals.items()
+        }
+        self._shown = {}
+        self._show()
+        return self.measure()
+
+    def step(self, requests: Mapping[str, int], seconds: int) -> None:
+        """Pass requests to the interlocks, then run for some seconds, or less where the period ends."""
+        for name, stage in requests.items():
+            self.interlocks[name].request(stage)
+        self._show()
+        until = min(self.now + seconds, self.period.end_s)
+        while self.now < until:
+            change = min(interlock.next_change for interlock in self.interlocks.values())
+            self.now = int(min(until, change))
+            self.simulation.advance(self.now)
+            for interlock in self.interlocks.values():
+                interlock.tick(self.now)
+            self._show()
+
+    def measure(self) -> Measurement:
+        """What the detectors see now."""
+        return Measurement(self.now, {name: self._view(name) for name in self.interlocks})
+
+    def close(self) -> None:
+        """End the session, if one is running."""
+        if self._simulation is not None:
+            self._simulation.close()
+            self._simulation = None
+
+    def _view(self, name: str) -> SignalView:
+        lock = self.interlocks[name]
+        moving, standing, leaving = self._cameras[name].look(self.simulation.api)
+        return SignalView(
+            approaching=moving,
+            standing=standing,
+            leaving=leaving,
+            stage=lock.stage,
+            in_transition=lock.in_transition,
+            green_s=lock.green_elapsed(),
+            red_s=lock.red_elapsed(),
+            allowed=lock.mask(),
+        )
+
+    def _show(self) -> None:
+        for name, interlock in self.interlocks.items():
+            if self._shown.get(name) != interlock.lamps:
+                self._shown[name] = interlock.lamps
+                self.simulation.show(name, interlock.lamps)
+
+
+def run(
+    controller: Controller,
+    scenario: Scenario,
+    period: str,
+    seed: int,
+    *,
+    demand: float = 1.0,
+    sensing: SensingConfig | None = None,
+    records: Records | None = None,
+    backend: Backend = "auto",
+) -> dict[str, list[tuple[int, int]]]:
+    """Run a controller for a whole period.
+
+    Returns:
+        Per signal, the executed stages as (time in s at which it was called in, stage index).
+    """
+    loop = ControlLoop(scenario, period, sensing)
+    try:
+        controller.reset(scenario, period)
+        measurement = loop.reset(seed, demand=demand, records=records, backend=backend)
+        while not loop.done:
+            loop.step(controller.decide(measurement), controller.interval_s)
+            measurement = loop.measure()
+        return {name: list(interlock.executed) for name, interlock in loop.interlocks.items()}
+    finally:
+        loop.close()

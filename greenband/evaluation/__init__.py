@@ -1,0 +1,1 @@
+"""Simulate subjects over seeds and compare them."""

@@ -1,0 +1,1 @@
+"""Timing-table formats, one module each."""

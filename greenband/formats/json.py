@@ -1,0 +1,39 @@
+"""Plan sets as JSON: greenband's own lossless format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from greenband.errors import BadInput
+from greenband.files import write_text
+from greenband.plan.model import PlanSet
+
+__all__ = ["read", "write"]
+
+
+def write(plans: PlanSet, path: Path) -> None:
+    """Write a plan set; the bytes depend on the content alone."""
+    data = {"content_hash": plans.content_hash, **plans.model_dump(mode="json")}
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def read(path: Path) -> PlanSet:
+    """Read a plan set.
+
+    Raises:
+        BadInput: the file is missing, no JSON, breaks the plan model, or was altered since it was written.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BadInput(f"{path}: not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise BadInput(f"{path}: not a plan set")
+    stated = data.pop("content_hash", None)
+    plans = PlanSet.parse(data, path)
+    if stated is not None and stated != plans.content_hash:
+        raise BadInput(f"{path}: content_hash does not match the plans; the file was altered by hand")
+    return plans

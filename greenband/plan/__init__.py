@@ -1,0 +1,1 @@
+"""Timing plans: model, splits and distillation."""

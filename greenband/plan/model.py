@@ -1,0 +1,131 @@
+"""Fixed-time timing plans, one per junction and period, and the set of them for a corridor.
+
+Times are whole seconds. A plan repeats its stages in order; stage 1 turns green at the offset, counted from midnight
+modulo the cycle (reference point: start of green of the first stage).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from greenband.errors import BadInput
+
+__all__ = ["PlanSet", "Provenance", "StageTiming", "TimingPlan"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageTiming(_Record):
+    """One stage of a plan. ``green_s`` is steady green; the green flash 绿闪 follows it and counts as green."""
+
+    stage: int = Field(ge=0, description="index of the stage in the signal's list of stages")
+    name: str
+    movements: tuple[str, ...] = ()
+    green_s: int = Field(ge=0)
+    green_flash_s: int = Field(default=0, ge=0)
+    yellow_s: int = Field(ge=0)
+    all_red_s: int = Field(ge=0)
+
+    @property
+    def go_s(self) -> int:
+        """Steady and flashing green, in seconds: what SUMO shows as green."""
+        return self.green_s + self.green_flash_s
+
+    @property
+    def duration_s(self) -> int:
+        """Whole stage with its intergreen, in seconds."""
+        return self.go_s + self.yellow_s + self.all_red_s
+
+
+class TimingPlan(_Record):
+    """A fixed plan of one junction."""
+
+    signal: str
+    name: str = ""
+    cycle_s: int = Field(ge=1)
+    offset_s: int = Field(ge=0)
+    stages: tuple[StageTiming, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        total = sum(stage.duration_s for stage in self.stages)
+        if total != self.cycle_s:
+            raise ValueError(f"signal {self.signal}: stages sum to {total} s, but cycle_s is {self.cycle_s}")
+        if self.offset_s >= self.cycle_s:
+            raise ValueError(f"signal {self.signal}: offset_s {self.offset_s} must be below cycle_s {self.cycle_s}")
+        numbers = [stage.stage for stage in self.stages]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError(f"signal {self.signal}: a stage appears twice in {numbers}")
+        return self
+
+    def stage_at(self, time_s: int) -> int:
+        """The stage that the plan wants at a time: the green one, or in its intergreen the next."""
+        position = (time_s - self.offset_s) % self.cycle_s
+        for number, stage in enumerate(self.stages):
+            if position < stage.go_s:
+                return stage.stage
+            if position < stage.duration_s:
+                return self.stages[(number + 1) % len(self.stages)].stage
+            position -= stage.duration_s
+        raise AssertionError("a plan's stages sum to its cycle")
+
+
+class Provenance(_Record):
+    """Where a plan set comes from."""
+
+    subject: str
+    scenario: str
+    seeds: tuple[int, ...] = ()
+    greenband: str = ""
+    sumo: str = ""
+    note: str = ""
+
+
+class PlanSet(_Record):
+    """Plans of a corridor: for each period, one plan per signal."""
+
+    provenance: Provenance
+    plans: dict[str, dict[str, TimingPlan]]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.plans or not all(self.plans.values()):
+            raise ValueError("a plan set needs at least one period with at least one plan")
+        for period, plans in self.plans.items():
+            for signal, plan in plans.items():
+                if plan.signal != signal:
+                    raise ValueError(f"period {period}: plan of {plan.signal} is filed under {signal}")
+        return self
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the plans alone, so that the same tables have the same hash whoever made them."""
+        plans = self.model_dump(mode="json")["plans"]
+        return hashlib.sha256(json.dumps(plans, sort_keys=True).encode()).hexdigest()
+
+    def __iter__(self) -> Iterator[tuple[str, TimingPlan]]:  # type: ignore[override]  # (period, plan) pairs
+        for period, plans in self.plans.items():
+            for plan in plans.values():
+                yield period, plan
+
+    @classmethod
+    def parse(cls, data: object, source: Path) -> PlanSet:
+        """Validate plan data read from ``source``.
+
+        Raises:
+            BadInput: naming the file and the first field that is wrong.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise BadInput(f"{source}: {place + ': ' if place else ''}{first['msg']}") from error

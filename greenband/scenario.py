@@ -1,0 +1,136 @@
+"""A scenario: a folder with network, demand and plans that the control loop can run."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from greenband.demand import FlowTable
+from greenband.errors import BadInput, UnknownName
+from greenband.network import Network
+from greenband.signals import SignalTiming
+
+__all__ = ["Assumption", "Junction", "Period", "Scenario"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Period(_Record):
+    """A stretch of the day. Trips scheduled within ``duration_s`` after ``begin_s`` are measured; traffic runs from
+    ``warmup_s`` earlier. Times in seconds after midnight.
+    """
+
+    begin_s: int
+    duration_s: int
+    warmup_s: int
+    demand: str
+    existing_plan: str | None = None
+
+    @property
+    def start_s(self) -> int:
+        """When the simulation starts."""
+        return self.begin_s - self.warmup_s
+
+    @property
+    def end_s(self) -> int:
+        """When the simulation ends."""
+        return self.begin_s + self.duration_s
+
+
+class Assumption(_Record):
+    """One figure of a scenario with its grade: A sourced, B inferred, C general knowledge, assumed."""
+
+    figure: str
+    value: str
+    grade: str
+    source: str = ""
+
+
+class Junction(_Record):
+    """What a signal is called on the street, and how well its place is known."""
+
+    signal: str
+    name_en: str
+    name_zh: str
+    x_m: float
+    cross_street: str
+    name_grade: str
+    position_grade: str
+    position_uncertainty_m: float
+
+
+class Scenario(_Record):
+    """A road with its signals, traffic and timing practice, as found in a scenario folder.
+
+    ``mainline`` names, per direction, the routes that run the main road from end to end.
+    """
+
+    name: str
+    title: str
+    folder: Path
+    network_file: str
+    additional_files: tuple[str, ...] = ()
+    periods: dict[str, Period]
+    mainline: dict[str, tuple[str, ...]] = {}
+    timing: SignalTiming = SignalTiming()
+    junctions: tuple[Junction, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+
+    @classmethod
+    def load(cls, folder: Path) -> Scenario:
+        """Read the scenario folder.
+
+        Raises:
+            BadInput: ``scenario.json`` is missing or not as it should be.
+        """
+        path = folder / "scenario.json"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(folder=folder, **data)
+        except (OSError, ValueError, TypeError, ValidationError) as error:
+            raise BadInput(f"{path}: not a scenario: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes get the folder and read it themselves."""
+        return Scenario.load, (self.folder,)
+
+    def save(self) -> None:
+        """Write ``scenario.json`` into the folder."""
+        path = self.folder / "scenario.json"
+        path.write_text(self.model_dump_json(indent=1, exclude={"folder"}), encoding="utf-8")
+
+    @cached_property
+    def network(self) -> Network:
+        """The road network, read once."""
+        return Network(self.folder / self.network_file)
+
+    def period(self, name: str) -> Period:
+        """A period by name.
+
+        Raises:
+            UnknownName: the scenario has no such period.
+        """
+        if name not in self.periods:
+            raise UnknownName(f"period of {self.name}", name, self.periods)
+        return self.periods[name]
+
+    def demand(self, period: str) -> FlowTable:
+        """Flows of a period."""
+        return FlowTable.load(self.folder / self.period(period).demand)
+
+    def existing_plan_file(self, period: str) -> Path:
+        """The plan file in force today.
+
+        Raises:
+            BadInput: the scenario comes without one.
+        """
+        plan = self.period(period).existing_plan
+        if plan is None:
+            raise BadInput(f"scenario {self.name} has no existing plan for {period}")
+        return self.folder / plan

@@ -1,0 +1,194 @@
+"""One SUMO session: start, advance, show lamps, close.
+
+libsumo runs SUMO inside this process and is the default; it allows one session a process. TraCI runs it as a process of
+its own: for the GUI, for a second session, or for a SUMO on another machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from xml.etree import ElementTree as ET
+
+from greenband import sumo
+from greenband.errors import SimulationError
+from greenband.scenario import Scenario
+
+__all__ = ["Backend", "Records", "Simulation"]
+
+Backend = Literal["auto", "libsumo", "traci", "gui"]
+_labels = itertools.count()
+_libsumo_taken = False
+
+
+@dataclass(frozen=True)
+class Records:
+    """Files that SUMO writes in a session: ``trips`` per vehicle, and ``lamps`` per second and signal."""
+
+    folder: Path
+
+    @property
+    def trips(self) -> Path:
+        """SUMO tripinfo output, with unfinished and never departed vehicles."""
+        return self.folder / "trips.xml"
+
+    @property
+    def statistics(self) -> Path:
+        """SUMO statistic output: teleports, collisions."""
+        return self.folder / "statistics.xml"
+
+    def lamps(self, signal: str) -> Path:
+        """SUMO SaveTLSStates output of one signal."""
+        return self.folder / f"lamps_{signal.replace('/', '_')}.xml"
+
+
+class Simulation:
+    """A running SUMO session of one scenario, period and seed. Use as a context manager or call ``close``.
+
+    Args:
+        scenario, period, seed: what to run; the seed fixes arrivals and driver behaviour.
+        demand: factor on all flows.
+        records: where SUMO keeps trips and displayed lamps; None keeps nothing, which is faster.
+        backend: ``auto`` takes libsumo, or TraCI where this process already runs a session.
+        remote: ``host:port`` of a SUMO that was started with ``--remote-port`` on these files.
+
+    Raises:
+        SimulationError: SUMO cannot be started.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        period: str,
+        seed: int,
+        *,
+        demand: float = 1.0,
+        records: Records | None = None,
+        backend: Backend = "auto",
+        remote: str | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.period = scenario.period(period)
+        self._scratch = tempfile.TemporaryDirectory(prefix="greenband-")
+        self._libsumo = False
+        try:
+            command = self._command(period, seed, demand, records)
+            self.api = self._connect(command, backend, remote)
+        except BaseException:
+            self._scratch.cleanup()
+            raise
+        self._open = True
+
+    @property
+    def now(self) -> int:
+        """Simulation time in whole seconds."""
+        return int(self.api.simulation.getTime())
+
+    def advance(self, until_s: int) -> None:
+        """Run until a time in seconds.
+
+        Raises:
+            SimulationError: SUMO ended on the way.
+        """
+        try:
+            self.api.simulationStep(float(until_s))
+        except Exception as error:  # libsumo and traci raise different classes, both for a SUMO that is gone
+            raise SimulationError(f"SUMO ended before {until_s} s: {error}") from error
+
+    def show(self, signal: str, lamps: str) -> None:
+        """Display a lamp string at a signal from now on."""
+        self.api.trafficlight.setRedYellowGreenState(signal, lamps)
+
+    def pending(self) -> int:
+        """Vehicles that should have departed but found no room."""
+        return len(self.api.simulation.getPendingVehicles())
+
+    def close(self) -> None:
+        """End the session; SUMO completes its output files."""
+        global _libsumo_taken
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self.api.close()
+        finally:
+            if self._libsumo:
+                _libsumo_taken = False
+            self._scratch.cleanup()
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _command(self, period: str, seed: int, demand: float, records: Records | None) -> list[str]:
+        scenario, scratch = self.scenario, Path(self._scratch.name)
+        routes = scratch / "routes.rou.xml"
+        scenario.demand(period).write(routes, self.period.start_s, self.period.end_s, seed, demand)
+        additional = [str(scenario.folder / name) for name in scenario.additional_files]
+        command = _options(scenario.folder / scenario.network_file, routes, self.period.start_s, seed)
+        if records is not None:
+            records.folder.mkdir(parents=True, exist_ok=True)
+            recorder = scratch / "lamps.add.xml"
+            _write_lamp_recorder(recorder, list(scenario.network.signals), records)
+            additional.append(str(recorder))
+            command += ["--tripinfo-output", str(records.trips), "--statistic-output", str(records.statistics)]
+            command += ["--tripinfo-output.write-unfinished", "true", "--tripinfo-output.write-undeparted", "true"]
+        return [*command, "--additional-files", ",".join(additional)] if additional else command
+
+    def _connect(self, command: list[str], backend: Backend, remote: str | None) -> Any:
+        global _libsumo_taken
+        if backend == "libsumo" and _libsumo_taken:
+            raise SimulationError("libsumo already runs a session in this process; close it or use backend=traci")
+        if remote is None and (backend == "libsumo" or (backend == "auto" and not _libsumo_taken)):
+            import libsumo
+
+            _start(libsumo, ["sumo", *command])
+            self._libsumo = _libsumo_taken = True
+            return libsumo
+        import traci
+
+        label = f"greenband-{next(_labels)}"
+        if remote is not None:
+            host, _, port = remote.rpartition(":")
+            if not port.isdigit():
+                raise SimulationError(f"remote SUMO {remote!r} is not of the form host:port")
+            try:
+                traci.init(port=int(port), host=host or "localhost", numRetries=10, label=label)
+            except Exception as error:  # traci raises bare socket, Fatal and TraCI errors here
+                raise SimulationError(f"no SUMO answers at {remote}: {error}") from error
+        else:
+            program = sumo.binary("sumo-gui" if backend == "gui" else "sumo")
+            gui = ["--start", "--quit-on-end"] if backend == "gui" else []
+            _start(traci, [program, *command, *gui], label=label)
+        return traci.getConnection(label)
+
+
+def _options(network: Path, routes: Path, begin_s: int, seed: int) -> list[str]:
+    return [
+        *("--net-file", str(network), "--route-files", str(routes)),
+        *("--begin", str(begin_s), "--seed", str(seed % 2**31)),
+        *("--time-to-teleport", "-1", "--no-step-log", "true", "--no-warnings", "true"),
+        *("--duration-log.disable", "true", "--xml-validation", "never"),
+    ]
+
+
+def _start(module: Any, command: Sequence[str], **kwargs: Any) -> None:
+    try:
+        module.start(list(command), **kwargs)
+    except Exception as error:  # libsumo and traci raise different classes
+        raise SimulationError(f"SUMO could not be started: {error}") from error
+
+
+def _write_lamp_recorder(path: Path, signals: Sequence[str], records: Records) -> None:
+    root = ET.Element("additional")
+    for signal in signals:
+        ET.SubElement(
+            root, "timedEvent", type="SaveTLSStates", source=signal, dest=str(records.lamps(signal).absolute())
+        )
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
