@@ -1,0 +1,50 @@
+"""Shared fixtures. Built scenarios live in a temporary folder that all test processes share, not the user's cache."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("GREENBAND_CACHE", str(Path(tempfile.gettempdir()) / f"greenband-tests-{getpass.getuser()}"))
+
+from greenband.scenario import Scenario
+from greenband.scenarios import load
+
+Shorten = Callable[..., Scenario]
+
+
+@pytest.fixture(scope="session")
+def jincheng() -> Scenario:
+    """One junction."""
+    scenario: Scenario = load("jincheng")
+    return scenario
+
+
+@pytest.fixture(scope="session")
+def shixin_short() -> Scenario:
+    """Four junctions."""
+    scenario: Scenario = load("shixin_short")
+    return scenario
+
+
+@pytest.fixture(scope="session")
+def shixin() -> Scenario:
+    """Eleven junctions."""
+    scenario: Scenario = load("shixin")
+    return scenario
+
+
+@pytest.fixture(scope="session")
+def shorten() -> Shorten:
+    """A function that gives a scenario with one period cut short."""
+
+    def cut(scenario: Scenario, period: str = "AM", duration_s: int = 300, warmup_s: int = 100) -> Scenario:
+        short = scenario.period(period).model_copy(update={"duration_s": duration_s, "warmup_s": warmup_s})
+        return scenario.model_copy(update={"periods": {period: short}})
+
+    return cut
