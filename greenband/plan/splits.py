@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from greenband.demand import FlowTable
 from greenband.errors import BadInput
-from greenband.network import Signal
+from greenband.network import Movement, Signal
 from greenband.plan.model import StageTiming, TimingPlan
 from greenband.signals import Limits
 
-__all__ = ["build_plan", "critical_ratios", "share_green"]
+__all__ = [
+    "SATURATION_VEH_H_LANE",
+    "build_plan",
+    "critical_ratios",
+    "free_turn",
+    "lane_group",
+    "movement_flows",
+    "practical_cycle_s",
+    "share_green",
+]
+
+SATURATION_VEH_H_LANE = 1650.0  # mixed traffic: Shao et al. 2011, doi 10.1016/j.sbspro.2011.04.471
 
 
 def share_green(total_s: int, weights: Sequence[float], minima_s: Sequence[int], maximum_s: int) -> list[int]:
@@ -46,7 +58,16 @@ def _bounded_shares(total: float, weights: list[float], low: list[float], high: 
     return share
 
 
-def critical_ratios(signal: Signal, flows_veh_h: dict[str, float], saturation_veh_h_lane: float) -> list[float]:
+def movement_flows(table: FlowTable) -> dict[str, float]:
+    """Flows in veh/h by movement id (``from>to``), summed over the routes of a table."""
+    flows: dict[str, float] = {}
+    for route in table.flows:
+        for onto in zip(route.edges, route.edges[1:], strict=False):
+            flows[">".join(onto)] = flows.get(">".join(onto), 0.0) + route.veh_h
+    return flows
+
+
+def critical_ratios(signal: Signal, flows_veh_h: Mapping[str, float], saturation_veh_h_lane: float) -> list[float]:
     """Per stage, the largest flow ratio (demand over saturation flow) among its lane groups.
 
     ``flows_veh_h`` maps movement ids to veh/h. Movements that share lanes form one lane group. Turns that may also go
@@ -56,45 +77,73 @@ def critical_ratios(signal: Signal, flows_veh_h: dict[str, float], saturation_ve
     for stage in signal.stages:
         worst = 0.0
         for k in stage.movements:
-            movement = signal.movements[k]
-            if movement.direction in "rR" and _own_lanes(signal, k):
+            if free_turn(signal, k):
                 continue
-            group = [m for m in signal.movements if set(m.from_lanes) & set(movement.from_lanes)]
-            lanes = {lane for m in group for lane in m.from_lanes}
+            group, lanes = lane_group(signal, k)
             flow = sum(flows_veh_h.get(m.id, 0.0) for m in group)
             worst = max(worst, flow / (saturation_veh_h_lane * len(lanes)))
         ratios.append(worst)
     return ratios
 
 
-def _own_lanes(signal: Signal, k: int) -> bool:
+def lane_group(signal: Signal, k: int) -> tuple[list[Movement], set[str]]:
+    """The movements that share a lane with movement ``k``, itself included, and all their lanes."""
+    group = [m for m in signal.movements if set(m.from_lanes) & set(signal.movements[k].from_lanes)]
+    return group, {lane for m in group for lane in m.from_lanes}
+
+
+def free_turn(signal: Signal, k: int) -> bool:
+    """Whether a movement turns to the near side from lanes of its own, so that it need not wait for its stage."""
     own = set(signal.movements[k].from_lanes)
-    return all(own.isdisjoint(m.from_lanes) for i, m in enumerate(signal.movements) if i != k)
+    return signal.movements[k].direction in "rR" and all(
+        own.isdisjoint(m.from_lanes) for i, m in enumerate(signal.movements) if i != k
+    )
+
+
+def practical_cycle_s(ratios: Sequence[float], lost_s: float, saturation: float) -> float:
+    """Shortest cycle in s at which no stage exceeds a degree of saturation; infinite where none is long enough.
+
+    ``C = L x / (x - Y)``: lost time L, degree of saturation x, sum of the stages' flow ratios Y (Webster and Cobbe,
+    Traffic Signals, Road Research Technical Paper 56, 1966).
+    """
+    spare = saturation - sum(ratios)
+    return lost_s * saturation / spare if spare > 0 else float("inf")
 
 
 def build_plan(
-    signal: Signal, limits: Limits, cycle_s: int, weights: Sequence[float], offset_s: int = 0, name: str = ""
+    signal: Signal,
+    limits: Limits,
+    cycle_s: int,
+    weights: Sequence[float],
+    offset_s: int = 0,
+    name: str = "",
+    order: Sequence[int] | None = None,
+    minima_s: Sequence[int] | None = None,
 ) -> TimingPlan:
-    """A plan with the signal's stages in their order, green shared by ``weights``.
+    """A plan with every stage of the signal once, green shared by ``weights``.
+
+    ``weights`` and ``minima_s`` (by default the minimum greens) go by stage index; ``order`` is the sequence of stages,
+    by default as the signal lists them.
 
     Raises:
         BadInput: the cycle is too short for minimum greens and intergreens, or too long for the maximum greens.
     """
     n = len(signal.stages)
+    lowest = limits.min_green_s if minima_s is None else minima_s
     try:
-        greens = share_green(cycle_s - n * limits.intergreen_s, weights, limits.min_green_s, limits.max_green_s)
+        greens = share_green(cycle_s - n * limits.intergreen_s, weights, lowest, limits.max_green_s)
     except BadInput as error:
         raise BadInput(f"signal {signal.id}, cycle {cycle_s} s: {error}") from error
     stages = tuple(
         StageTiming(
             stage=k,
-            name=stage.name,
-            movements=tuple(signal.movements[m].id for m in stage.movements),
+            name=signal.stages[k].name,
+            movements=tuple(signal.movements[m].id for m in signal.stages[k].movements),
             green_s=greens[k] - min(greens[k], limits.green_flash_s),
             green_flash_s=min(greens[k], limits.green_flash_s),
             yellow_s=limits.yellow_s,
             all_red_s=limits.all_red_s,
         )
-        for k, stage in enumerate(signal.stages)
+        for k in (range(n) if order is None else order)
     )
     return TimingPlan(signal=signal.id, name=name, cycle_s=cycle_s, offset_s=offset_s % cycle_s, stages=stages)

@@ -1,0 +1,246 @@
+"""From a controller's realised stages to one fixed plan per period that a controller on the street can hold.
+
+Per signal: mean green and number of services of each stage, the cyclic order most often realised, and the time between
+services. Then one common cycle for the corridor, green in proportion to what was realised, and offsets by ``offsets``.
+An adaptive policy skips stages and reacts to gaps; a fixed plan cannot, so demand sets a floor: no stage is given less
+green than holds its degree of saturation at ``SATURATION`` where the cycle has room for that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, permutations
+from statistics import median
+
+from greenband import __version__, sumo
+from greenband.errors import BadInput
+from greenband.network import Signal
+from greenband.plan.model import PlanSet, Provenance, TimingPlan
+from greenband.plan.offsets import align
+from greenband.plan.splits import (
+    SATURATION_VEH_H_LANE,
+    build_plan,
+    critical_ratios,
+    movement_flows,
+    practical_cycle_s,
+    share_green,
+)
+from greenband.scenario import Period, Scenario
+from greenband.signals import Limits
+
+__all__ = ["Usage", "common_cycle_s", "distil", "distil_period", "feasible_cycles", "stage_order", "usage"]
+
+Log = Mapping[str, Sequence[tuple[int, int]]]
+
+SATURATION = 0.9  # degree of saturation (demand over capacity) that a stage should not exceed
+MOST_PERMUTED = 8  # stages up to which every order is tried: 7! = 5040
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How a signal was run, all seeds together.
+
+    Per stage: ``green_s`` in s and ``services``, the times it turned green; ``follows`` counts changes (from, to).
+    """
+
+    measured_s: int
+    green_s: tuple[int, ...]
+    services: tuple[int, ...]
+    follows: Mapping[tuple[int, int], int]
+
+    @property
+    def between_services_s(self) -> float:
+        """Time from one service of a stage to the next in s: the median over the stages that were served."""
+        served = [count for count in self.services if count]
+        return median(self.measured_s / count for count in served) if served else float(self.measured_s)
+
+
+def distil(
+    scenario: Scenario, logs: Mapping[str, Sequence[Log]], subject: str, seeds: Sequence[int] = (), note: str = ""
+) -> PlanSet:
+    """Plans of all periods in ``logs``.
+
+    Args:
+        scenario: where the logs come from.
+        logs: per period one log per seed, as ``greenband.control.run`` returns it: per signal the executed stages as
+            (time in s at which it was called in, stage).
+        subject: the controller's name, for the provenance.
+        seeds: the logs' seeds, for the provenance.
+        note: anything else worth keeping.
+
+    Raises:
+        BadInput: there are no logs, a log lacks a signal, or no common cycle meets the limits of every signal.
+    """
+    if not logs:
+        raise BadInput("no logs to distil a plan from")
+    plans = {period: distil_period(scenario, period, per_seed) for period, per_seed in logs.items()}
+    origin = Provenance(
+        subject=subject,
+        scenario=scenario.name,
+        seeds=tuple(seeds),
+        greenband=__version__,
+        sumo=sumo.version_string(),
+        note=note or "distilled from realised stages: common cycle, green shares and stage order; offsets by platoons",
+    )
+    return PlanSet(provenance=origin, plans=plans)
+
+
+def distil_period(
+    scenario: Scenario, period: str, logs: Sequence[Log], cycle_s: int | None = None
+) -> dict[str, TimingPlan]:
+    """Plans of one period by signal; ``cycle_s`` overrides the common cycle.
+
+    Raises:
+        BadInput: as ``distil``.
+    """
+    network, span = scenario.network, scenario.period(period)
+    limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
+    used = {name: usage(signal, limits[name], logs, span) for name, signal in network.signals.items()}
+    table = scenario.demand(period)
+    flows = movement_flows(table)
+    ratios = {n: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for n, signal in network.signals.items()}
+    cycle = common_cycle_s(limits, used, ratios) if cycle_s is None else cycle_s
+    plans = {
+        name: _plan(signal, limits[name], used[name], ratios[name], cycle, f"{period} {cycle} s")
+        for name, signal in network.signals.items()
+    }
+    return align(network, plans, table)
+
+
+def usage(signal: Signal, limits: Limits, logs: Sequence[Log], period: Period) -> Usage:
+    """What the logs say of one signal from the period's begin to its end; the warm-up is left out.
+
+    Raises:
+        BadInput: there is no log, one lacks the signal, or names a stage that the signal does not have.
+    """
+    if not logs:
+        raise BadInput(f"signal {signal.id}: no log of a run")
+    green, services, follows = [0] * len(signal.stages), [0] * len(signal.stages), Counter[tuple[int, int]]()
+    for log in logs:
+        executed = _checked(signal, log)
+        for number, (called_s, stage) in enumerate(executed):
+            left_s = executed[number + 1][0] if number + 1 < len(executed) else period.end_s
+            start_s = called_s + _intergreen_s(signal, limits, executed, number)
+            seen_s = min(left_s, period.end_s) - max(start_s, period.begin_s)
+            green[stage] += max(0, seen_s)
+            services[stage] += period.begin_s <= start_s < period.end_s
+        inside = [stage for called_s, stage in executed if period.begin_s <= called_s < period.end_s]
+        follows.update(pairwise(inside))
+    return Usage(len(logs) * period.duration_s, tuple(green), tuple(services), dict(follows))
+
+
+def _checked(signal: Signal, log: Log) -> Sequence[tuple[int, int]]:
+    if signal.id not in log:
+        raise BadInput(f"the log has no signal {signal.id}: it has {', '.join(log) or 'none'}")
+    for _, stage in log[signal.id]:
+        if not 0 <= stage < len(signal.stages):
+            raise BadInput(f"signal {signal.id}: the log names stage {stage}; it has {len(signal.stages)}")
+    return log[signal.id]
+
+
+def _intergreen_s(signal: Signal, limits: Limits, executed: Sequence[tuple[int, int]], number: int) -> int:
+    """Seconds from calling a stage in to its green: none for the first, nor where the next keeps every green."""
+    if number == 0:
+        return 0
+    before, after = signal.stages[executed[number - 1][1]], signal.stages[executed[number][1]]
+    return 0 if before.greens <= after.greens else limits.intergreen_s
+
+
+def stage_order(used: Usage) -> tuple[int, ...]:
+    """Cyclic order of all stages, from stage 0 on, whose changes were realised most often.
+
+    Every order of up to 8 stages is tried; beyond that each stage is followed by its most frequent successor still
+    free. Ties go to the order that comes first when sorted.
+    """
+    n = len(used.services)
+
+    def realised(order: tuple[int, ...]) -> int:
+        return sum(used.follows.get(change, 0) for change in zip(order, (*order[1:], order[0]), strict=True))
+
+    if n <= MOST_PERMUTED:
+        return max(((0, *rest) for rest in permutations(range(1, n))), key=realised)
+    order = [0]
+    while len(order) < n:
+        free = [stage for stage in range(n) if stage not in order]
+        order.append(max(free, key=lambda stage: used.follows.get((order[-1], stage), 0)))
+    return tuple(order)
+
+
+def feasible_cycles(limits: Mapping[str, Limits]) -> tuple[int, int]:
+    """Shortest and longest common cycle in s at which every signal can keep its limits.
+
+    Raises:
+        BadInput: there is none; the message names the two signals that exclude each other.
+    """
+    shortest = {name: sum(g + lim.intergreen_s for g in lim.min_green_s) for name, lim in limits.items()}
+    longest = {name: _longest_s(lim) for name, lim in limits.items()}
+    slow, fast = max(shortest, key=lambda n: shortest[n]), min(longest, key=lambda n: longest[n])
+    if shortest[slow] > longest[fast]:
+        raise BadInput(
+            f"no common cycle: signal {slow} needs at least {shortest[slow]} s for its minimum greens,"
+            f" signal {fast} allows at most {longest[fast]} s by its maximum green and maximum red"
+        )
+    return shortest[slow], longest[fast]
+
+
+def _longest_s(limits: Limits) -> int:
+    """Longest cycle of a signal in s: all stages at maximum green, and none red for longer than the maximum red.
+
+    A stage is red for the cycle less its own green. If every stage has ``C - max_red`` of green or more, the cycle C is
+    at least their sum with the intergreens; a longer cycle would leave some stage red too long.
+    """
+    n, between = len(limits.min_green_s), limits.intergreen_s
+    by_green = n * (limits.max_green_s + between)
+    if n == 1:
+        return by_green
+    cycles = range(by_green, 0, -1)
+    return next((c for c in cycles if _fits(limits, c)), 0)
+
+
+def _fits(limits: Limits, cycle_s: int) -> bool:
+    """Whether greens exist that fill the cycle within minima, maximum green and maximum red."""
+    floors = _floors(limits, cycle_s)
+    available = cycle_s - len(floors) * limits.intergreen_s
+    return max(floors) <= limits.max_green_s and sum(floors) <= available <= len(floors) * limits.max_green_s
+
+
+def _floors(limits: Limits, cycle_s: int) -> list[int]:
+    """Least green per stage in s: its minimum, and enough that it is not red for longer than the maximum red."""
+    if len(limits.min_green_s) == 1:
+        return list(limits.min_green_s)
+    return [max(least, cycle_s - limits.max_red_s) for least in limits.min_green_s]
+
+
+def common_cycle_s(
+    limits: Mapping[str, Limits], used: Mapping[str, Usage], ratios: Mapping[str, Sequence[float]]
+) -> int:
+    """The corridor's cycle in s: as long as the slowest signal took from service to service, and as demand needs.
+
+    Demand needs Webster's practical cycle at ``SATURATION`` of the critical junction. The result lies within what the
+    limits allow.
+
+    Raises:
+        BadInput: the limits allow no common cycle.
+    """
+    shortest, longest = feasible_cycles(limits)
+    realised = max(u.between_services_s for u in used.values())
+    needed = max(
+        practical_cycle_s(ratios[n], lim.intergreen_s * len(lim.min_green_s), SATURATION) for n, lim in limits.items()
+    )
+    wanted = max(realised, needed)
+    return longest if wanted >= longest else max(shortest, math.ceil(wanted))
+
+
+def _plan(signal: Signal, limits: Limits, used: Usage, ratios: Sequence[float], cycle_s: int, name: str) -> TimingPlan:
+    floors = _floors(limits, cycle_s)
+    wanted = [
+        max(low, min(limits.max_green_s, math.ceil(y * cycle_s / SATURATION)))
+        for low, y in zip(floors, ratios, strict=True)
+    ]
+    available = cycle_s - len(floors) * limits.intergreen_s
+    if sum(wanted) > available:  # no room to hold every stage below saturation: share the shortage evenly
+        wanted = share_green(available, wanted, floors, limits.max_green_s)
+    return build_plan(signal, limits, cycle_s, used.green_s, name=name, order=stage_order(used), minima_s=wanted)
