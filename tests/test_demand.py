@@ -1,0 +1,74 @@
+"""Arrivals are random, repeatable, Poisson-like, and as many as the flows say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from greenband.demand import FlowTable, RouteFlow
+from greenband.errors import BadInput
+
+TABLE = FlowTable((RouteFlow("a-b", ("a", "b"), 300.0), RouteFlow("a-c", ("a", "c"), 100.5)), "car")
+ONE = FlowTable((RouteFlow("a-b", ("a", "b"), 720.0),), "car")
+
+
+def test_a_seed_always_gives_the_same_file_and_another_seed_another(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one", "again", "other")]
+    for path, seed in zip(files, (7, 7, 8), strict=True):
+        TABLE.write(path, 0, 3600, seed)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes() != files[2].read_bytes()
+
+
+def test_headways_are_exponential() -> None:
+    times = np.array([time for time, _, _ in ONE.draw(0, 50 * 3600, 1)])
+    headways = np.diff(times)
+    assert headways.std() / headways.mean() == pytest.approx(1.0, abs=0.03)
+    assert headways.mean() == pytest.approx(5.0, rel=0.001)
+    assert np.mean(headways > 10.0) == pytest.approx(np.exp(-2), abs=0.01)
+
+
+def test_counts_within_the_hour_disperse_like_poisson() -> None:
+    """Variance over mean of the counts in slots of 60 s is near 1: 1 - 60/3600, as the hour's total is fixed."""
+    counts = [
+        np.histogram([t for t, _, _ in ONE.draw(0, 3600, seed)], bins=60, range=(0, 3600))[0] for seed in range(100)
+    ]
+    assert np.var(counts) / np.mean(counts) == pytest.approx(1 - 1 / 60, abs=0.06)
+
+
+def test_every_seed_has_the_flow_and_shares_it_among_routes() -> None:
+    drawn = [TABLE.draw(1000, 4600, seed) for seed in range(200)]
+    assert {len(arrivals) for arrivals in drawn} == {400, 401}
+    assert np.mean([len(arrivals) for arrivals in drawn]) == pytest.approx(400.5, abs=0.15)
+    second = [sum(index == 1 for _, index, _ in arrivals) for arrivals in drawn]
+    assert np.mean(second) == pytest.approx(100.5, abs=2.5)  # 4 standard errors: sqrt(75 / 200) each
+    assert all(1000 <= time <= 4600 for arrivals in drawn for time, _, _ in arrivals)
+
+
+def test_arrivals_are_sorted_and_numbered_per_route() -> None:
+    drawn = TABLE.draw(0, 3600, 0)
+    assert [t for t, _, _ in drawn] == sorted(t for t, _, _ in drawn)
+    for route in (0, 1):
+        numbers = [n for _, index, n in drawn if index == route]
+        assert numbers == list(range(len(numbers)))
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.0, 0), (0.5, 360), (2.0, 1440)])
+def test_scale_multiplies_the_flow(scale: float, expected: int) -> None:
+    assert len(ONE.draw(0, 3600, 3, scale)) == expected
+
+
+def test_a_table_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    TABLE.save(tmp_path / "flows.json")
+    assert FlowTable.load(tmp_path / "flows.json") == TABLE
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"flows": []}', '{"flows": [{"id": 1}], "vehicle_type": "car"}'])
+def test_what_is_no_table_is_refused(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "flows.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match=r"flows\.json: not a flow table"):
+        FlowTable.load(path)
