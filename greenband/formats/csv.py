@@ -3,8 +3,9 @@
 UTF-8 with a byte-order mark and CRLF, so that Excel shows Chinese. Headings follow the usual Chinese timing table, with
 English after them. Pedestrian columns are left out, not left empty, as long as plans hold no pedestrian times. Columns
 for people (names, control mode, directions of flow, plan number) are not read back; every other cell is checked.
-Rows of a plan stand in the order of its stages; 相位差 is the start of green of the first of them from
-midnight modulo the cycle. ``index.csv`` names each file with its SHA-256, and the plan set with its content hash and provenance;
+
+A plan's rows stand in the order of its stages; its 相位差 is when the first of them turns green, counted from midnight
+modulo the cycle. ``index.csv`` names each file with its SHA-256, and the plan set with its content hash and provenance;
 a file altered later is refused until its cell in the index is emptied.
 """
 

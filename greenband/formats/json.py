@@ -8,8 +8,15 @@ from pathlib import Path
 from greenband.errors import BadInput
 from greenband.files import write_text
 from greenband.plan.model import PlanSet
+from greenband.scenario import Scenario
 
-__all__ = ["read", "write"]
+__all__ = ["export", "read", "write"]
+
+
+def export(plans: PlanSet, scenario: Scenario, path: Path) -> list[Path]:
+    """Write the plan set; the scenario is not needed."""
+    write(plans, path)
+    return [path]
 
 
 def write(plans: PlanSet, path: Path) -> None:

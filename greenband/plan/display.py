@@ -11,20 +11,25 @@ from greenband.signals import transition_lamps
 __all__ = ["lamps_by_second", "phases"]
 
 
-def phases(signal: Signal, plan: TimingPlan) -> Iterator[tuple[int, str]]:
-    """(duration in s, SUMO lamp string) from the first stage's green on, as the interlock shows them.
+def phases(signal: Signal, plan: TimingPlan) -> Iterator[tuple[int, str, str]]:
+    """(duration in s, SUMO lamp string, name) from the first stage's green on, as the interlock shows them.
 
-    Where the next stage keeps every green of a stage there is nothing to clear, and it starts at once.
+    Names are ``1 green``, ``1 yellow`` and ``1 all-red``, by stage number from 1. Where the next stage keeps every
+    green of a stage there is nothing to clear, and it starts at once.
     """
     for timing, following in zip(plan.stages, (*plan.stages[1:], plan.stages[0]), strict=True):
         stage, after = signal.stages[timing.stage], signal.stages[following.stage]
-        yield timing.go_s, stage.state
         yellow, red = transition_lamps(stage.state, after.state)
         if stage.greens <= after.greens:
             yellow = red = after.state
-        yield from ((s, lamps) for s, lamps in ((timing.yellow_s, yellow), (timing.all_red_s, red)) if s > 0)
+        number = timing.stage + 1
+        yield timing.go_s, stage.state, f"{number} green"
+        if timing.yellow_s > 0:
+            yield timing.yellow_s, yellow, f"{number} yellow"
+        if timing.all_red_s > 0:
+            yield timing.all_red_s, red, f"{number} all-red"
 
 
 def lamps_by_second(signal: Signal, plan: TimingPlan) -> list[str]:
     """Lamp string of each second of the cycle, counted from the first stage's green."""
-    return [lamps for duration, lamps in phases(signal, plan) for _ in range(duration)]
+    return [lamps for duration, lamps, _ in phases(signal, plan) for _ in range(duration)]

@@ -128,4 +128,6 @@ class PlanSet(_Record):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise BadInput(f"{source}: {place + ': ' if place else ''}{first['msg']}") from error
+            raise BadInput(
+                f"{source}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+            ) from error
