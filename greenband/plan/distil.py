@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
-from statistics import median
+from statistics import median, quantiles
 
 from greenband import __version__, sumo
 from greenband.errors import BadInput
@@ -25,7 +25,7 @@ from greenband.plan.splits import (
     build_plan,
     critical_ratios,
     movement_flows,
-    practical_cycle_s,
+    optimal_cycle_s,
     share_green,
 )
 from greenband.scenario import Period, Scenario
@@ -217,21 +217,24 @@ def _floors(limits: Limits, cycle_s: int) -> list[int]:
 def common_cycle_s(
     limits: Mapping[str, Limits], used: Mapping[str, Usage], ratios: Mapping[str, Sequence[float]]
 ) -> int:
-    """The corridor's cycle in s: as long as the slowest signal took from service to service, and as demand needs.
+    """The corridor's cycle in s, within what the limits allow.
 
-    Demand needs Webster's practical cycle at ``SATURATION`` of the critical junction. The result lies within what the
-    limits allow.
+    It is the upper quartile over signals of the realised time between services, so that no single signal with rare
+    side stages sets it, and not below Webster's optimum for the critical junction: a policy that hurries through many
+    short services skips stages and wins by it, a fixed plan of that cycle would run out of capacity.
 
     Raises:
         BadInput: the limits allow no common cycle.
     """
     shortest, longest = feasible_cycles(limits)
-    realised = max(u.between_services_s for u in used.values())
-    needed = max(
-        practical_cycle_s(ratios[n], lim.intergreen_s * len(lim.min_green_s), SATURATION) for n, lim in limits.items()
-    )
+    realised = _upper_quartile([u.between_services_s for u in used.values()])
+    needed = max(optimal_cycle_s(ratios[n], lim.intergreen_s * len(lim.min_green_s)) for n, lim in limits.items())
     wanted = max(realised, needed)
-    return longest if wanted >= longest else max(shortest, math.ceil(wanted))
+    return longest if wanted >= longest else max(shortest, math.ceil(wanted - 1e-6))
+
+
+def _upper_quartile(values: Sequence[float]) -> float:
+    return quantiles(values, n=4, method="inclusive")[2] if len(values) > 1 else values[0]
 
 
 def _plan(signal: Signal, limits: Limits, used: Usage, ratios: Sequence[float], cycle_s: int, name: str) -> TimingPlan:

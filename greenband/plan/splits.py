@@ -17,7 +17,7 @@ __all__ = [
     "free_turn",
     "lane_group",
     "movement_flows",
-    "practical_cycle_s",
+    "optimal_cycle_s",
     "share_green",
 ]
 
@@ -100,14 +100,14 @@ def free_turn(signal: Signal, k: int) -> bool:
     )
 
 
-def practical_cycle_s(ratios: Sequence[float], lost_s: float, saturation: float) -> float:
-    """Shortest cycle in s at which no stage exceeds a degree of saturation; infinite where none is long enough.
+def optimal_cycle_s(ratios: Sequence[float], lost_s: float) -> float:
+    """Webster's cycle of least delay in s; infinite where demand exceeds capacity at any cycle.
 
-    ``C = L x / (x - Y)``: lost time L, degree of saturation x, sum of the stages' flow ratios Y (Webster and Cobbe,
-    Traffic Signals, Road Research Technical Paper 56, 1966).
+    ``C = (1.5 L + 5) / (1 - Y)``: lost time L in s, sum of the stages' flow ratios Y (Webster, Traffic Signal Settings,
+    Road Research Technical Paper 39, 1958).
     """
-    spare = saturation - sum(ratios)
-    return lost_s * saturation / spare if spare > 0 else float("inf")
+    spare = 1 - sum(ratios)
+    return (1.5 * lost_s + 5) / spare if spare > 0 else float("inf")
 
 
 def build_plan(
