@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenband import formats
+from greenband.errors import BadInput, UnknownName
+from greenband.plan.model import PlanSet, Provenance
+from greenband.plan.splits import build_plan
+from greenband.scenario import Scenario
+
+
+def plans(scenario: Scenario) -> PlanSet:
+    made = {
+        name: build_plan(signal, signal.limits(scenario.timing), 100, [3, 1, 2, 1])
+        for name, signal in scenario.network.signals.items()
+    }
+    return PlanSet(provenance=Provenance(subject="hand", scenario=scenario.name), plans={"AM": made})
+
+
+def test_every_format_reads_back_what_it_wrote(shixin_short: Scenario, tmp_path: Path) -> None:
+    files = formats.write(plans(shixin_short), shixin_short, "all", tmp_path)
+    assert [str(file.relative_to(tmp_path)) for file in files] == [
+        "plan.json",
+        *("csv/index.csv", *(f"csv/junction_{name}.csv" for name in shixin_short.network.signals)),
+        "plan.add.xml",
+    ]
+    for place in ("plan.json", "plan.add.xml", "csv", "csv/index.csv", "."):
+        assert formats.read_plan(tmp_path / place) == plans(shixin_short)
+    assert not [file for file in tmp_path.rglob("*") if file.name.startswith(".")]
+
+
+def test_a_folder_with_only_tables_below_it_is_found(jincheng: Scenario, tmp_path: Path) -> None:
+    formats.write(plans(jincheng), jincheng, ["csv"], tmp_path)
+    assert formats.read_plan(tmp_path) == plans(jincheng)
+
+
+def test_names_come_from_text_or_list() -> None:
+    assert formats.names("csv, json,csv") == ["csv", "json"]
+    assert formats.names(["sumo"]) == ["sumo"]
+    assert formats.names("all") == list(formats.FORMATS)
+    with pytest.raises(
+        UnknownName, match="unknown format 'jsn': choose from all, csv, json, sumo; did you mean 'json'"
+    ):
+        formats.names("jsn")
+    with pytest.raises(BadInput, match="no format named"):
+        formats.names(" ,")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none", "no such file or folder"), ("x.txt", "not a plan: allowed are"), ("empty", "holds no plan")],
+)
+def test_anything_else_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "x.txt").write_text("x")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=reason):
+        formats.read_plan(tmp_path / name)
+
+
+def test_a_place_that_cannot_be_written_is_named(jincheng: Scenario, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"file.*cannot be written"):
+        formats.write(plans(jincheng), jincheng, "json", tmp_path / "file")
