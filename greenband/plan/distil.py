@@ -35,7 +35,7 @@ __all__ = ["Usage", "common_cycle_s", "distil", "distil_period", "feasible_cycle
 
 Log = Mapping[str, Sequence[tuple[int, int]]]
 
-SATURATION = 0.9  # degree of saturation (demand over capacity) that a stage should not exceed
+SATURATION = 0.8  # degree of saturation (demand over capacity) that a stage should not exceed
 MOST_PERMUTED = 8  # stages up to which every order is tried: 7! = 5040
 
 

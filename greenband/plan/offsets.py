@@ -102,16 +102,17 @@ def release(arrivals: Floats, green: Bools, saturation: float) -> tuple[Floats, 
     capacity = FULLEST * saturation * green.sum()
     demand = arrivals.sum(axis=-1, keepdims=True)
     inflow = arrivals * np.minimum(1.0, capacity / np.maximum(demand, 1e-12))
-    queue, waited = np.zeros(arrivals.shape[:-1]), np.zeros(arrivals.shape[:-1])
-    departures = np.zeros_like(arrivals)
-    for _ in range(3):  # below capacity a queue repeats after at most two cycles
-        waited[...] = 0.0
-        for t in range(arrivals.shape[-1]):
-            queue += inflow[..., t]
-            departures[..., t] = np.minimum(queue, saturation) if green[t] else 0.0
-            queue -= departures[..., t]
+    by_second = np.moveaxis(inflow, -1, 0).copy()
+    left = np.zeros_like(by_second)
+    queue, waited = np.zeros(by_second.shape[1:]), np.zeros(by_second.shape[1:])
+    for _ in range(2):  # below capacity the queue of the second cycle already repeats
+        waited = np.zeros_like(waited)
+        for t, go in enumerate(green):
+            queue = queue + by_second[t]
+            left[t] = np.minimum(queue, saturation) if go else 0.0
+            queue = queue - left[t]
             waited += queue
-    return departures, waited
+    return np.moveaxis(left, 0, -1), waited
 
 
 def disperse(departures: Floats, travel_s: float) -> Floats:
@@ -121,8 +122,8 @@ def disperse(departures: Floats, travel_s: float) -> Floats:
     smoothing = 1 / (1 + ALPHA * least)
     lags = np.arange(cycle)
     weights = smoothing * (1 - smoothing) ** lags / (1 - (1 - smoothing) ** cycle)
-    shifted = np.roll(departures, round(least))
-    return np.array([np.dot(weights, shifted[(t - lags) % cycle]) for t in range(cycle)])
+    spread: Floats = weights[(lags[:, None] - lags) % cycle] @ np.roll(departures, round(least))
+    return spread
 
 
 class _Plans:

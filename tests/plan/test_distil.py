@@ -129,7 +129,7 @@ timings = st.builds(
 )
 
 
-@settings(max_examples=40, **FAST)  # type: ignore[arg-type]
+@settings(max_examples=25, **FAST)  # type: ignore[arg-type]
 @given(per_signal=st.lists(changes, min_size=4, max_size=4), practice=timings)
 def test_any_log_gives_a_plan_within_limits_or_a_reason(
     shixin_short: Scenario, per_signal: list[list[tuple[int, int]]], practice: SignalTiming
