@@ -1,0 +1,40 @@
+"""Files are replaced in one step or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from greenband.files import write_bytes, write_text
+
+
+def test_folders_are_made_and_text_is_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "市心路.txt"
+    write_text(path, "绿波\n")
+    assert path.read_bytes() == "绿波\n".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_an_old_file_is_replaced_and_keeps_ordinary_rights(tmp_path: Path) -> None:
+    path, plain = tmp_path / "file", tmp_path / "plain"
+    write_bytes(path, b"old and long")
+    write_bytes(path, b"new")
+    plain.write_bytes(b"")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def fail(_: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

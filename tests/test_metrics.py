@@ -1,0 +1,111 @@
+"""Metrics against hand-made trip records and hand-computed results, and against what SUMO really writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from greenband.control import ControlLoop
+from greenband.errors import SimulationError
+from greenband.metrics import METRICS, read_trips, safety_counts, trip_metrics
+from greenband.scenario import Scenario
+from greenband.simulation import Records
+
+ROW = (
+    '<tripinfo id="{id}" depart="{depart}" departDelay="{delay}" arrival="{arrival}" duration="{duration}"'
+    ' routeLength="{length}" waitingTime="{waiting}" waitingCount="{stops}" timeLoss="{loss}"/>\n'
+)
+
+
+def row(name: str, depart: float, delay: float, arrival: float, duration: float, length: float, **more: float) -> str:
+    loss, waiting, stops = more.get("loss", 0.0), more.get("waiting", 0.0), int(more.get("stops", 0))
+    values = {"depart": depart, "delay": delay, "arrival": arrival, "duration": duration, "length": length}
+    return ROW.format(id=name, loss=loss, waiting=waiting, stops=stops, **values)
+
+
+def records(folder: Path, *rows: str, end: str = "</tripinfos>") -> Records:
+    made = Records(folder)
+    made.trips.write_text(f"<tripinfos>\n{''.join(rows)}{end}", encoding="utf-8")
+    return made
+
+
+# Measured from 1000 s to 2000 s, when the simulation ends.
+SAMPLE = (
+    row("warm.0", 1001, 2, 1100, 99, 500, loss=50),  # scheduled at 999: warm-up, left out
+    row("S-N.0", 1010, 10, 1110, 100, 1000, loss=20, waiting=5, stops=1),  # scheduled at 1000: measured
+    row("N-S.0", 1500, 0, 1750, 250, 1000, loss=90, waiting=60, stops=3),
+    row("a-b.0", 1900, 40, -1, 100, 300, loss=70, waiting=290, stops=2),  # still under way at 2000 s
+    row("a-b.1", -1, 100, -1, 0, 5, loss=7, waiting=9, stops=4),  # never departed: scheduled at 1900
+    row("a-b.2", -1, 1001, -1, 0, 0),  # never departed, scheduled at 999: left out
+)
+
+
+def test_hand_computed_metrics(jincheng: Scenario, tmp_path: Path) -> None:
+    trips = list(read_trips(records(tmp_path, *SAMPLE), 1000, 2000))
+    assert [trip.depart_s for trip in trips] == [1000, 1500, 1860, 1900]
+    assert [trip.delay_s for trip in trips] == [30, 90, 110, 100]
+    values = trip_metrics(trips, jincheng)
+    time = 110 + 250 + 140 + 100
+    expected = {
+        "delay_s": 330 / 4,
+        "delay_p95_s": 108.5,  # between 100 and 110: position 0.95 * 3 = 2.85
+        "travel_time_s": time / 4,
+        "speed_kmh": 3.6 * 2300 / time,
+        "stops": 6 / 4,
+        "throughput_veh": 2,
+        "undeparted_veh": 1,
+        "gridlock_share": 1 / 4,  # 290 s standing and 40 s before the entry
+        "mainline_speed_kmh": 3.6 * 2000 / 360,
+        "northbound_speed_kmh": 3.6 * 1000 / 110,
+        "southbound_speed_kmh": 3.6 * 1000 / 250,
+    }
+    assert values == pytest.approx(expected)
+    assert set(values) == set(METRICS)
+
+
+def test_no_trips_no_metrics(jincheng: Scenario, tmp_path: Path) -> None:
+    assert trip_metrics(list(read_trips(records(tmp_path), 0, 10)), jincheng) == {}
+
+
+def test_a_record_cut_short_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match=r"trips\.xml"):
+        list(read_trips(Records(tmp_path), 0, 10))
+    with pytest.raises(SimulationError, match=r"trips\.xml"):
+        list(read_trips(records(tmp_path, *SAMPLE, end=""), 0, 10))
+    with pytest.raises(SimulationError, match=r"statistics\.xml"):
+        safety_counts(Records(tmp_path).statistics)
+    Records(tmp_path).statistics.write_text("<statistics/>", encoding="utf-8")
+    with pytest.raises(SimulationError, match=r"statistics\.xml"):
+        safety_counts(Records(tmp_path).statistics)
+
+
+def test_what_sumo_writes_is_understood(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path: Path) -> None:
+    """With far too much traffic: each scheduled vehicle is read back once, with the time it was scheduled for, those
+    that never found room included, and they waited to the end of the run.
+    """
+    short, made = shorten(jincheng, duration_s=150, warmup_s=50), Records(tmp_path)
+    span = short.period("AM")
+    loop = ControlLoop(short, "AM")
+    try:
+        loop.reset(3, demand=4.0, records=made)
+        while not loop.done:
+            loop.step({}, 50)
+        pending = loop.simulation.pending()
+    finally:
+        loop.close()
+    flows = jincheng.demand("AM")
+    drawn = flows.draw(span.start_s, span.end_s, 3, 4.0)
+    trips = list(read_trips(made, span.start_s, span.end_s))
+    assert sorted(t.depart_s for t in trips) == pytest.approx([time for time, _, _ in drawn], abs=0.011)
+    never = [t for t in trips if not t.entered]
+    known = [t for t in never if t.depart_s <= span.end_s - 1]  # SUMO takes up departures a second at a time
+    assert len(known) == pending > 10
+    assert all(t.depart_delay_s == pytest.approx(span.end_s - t.depart_s) for t in never)
+    assert {(t.duration_s, t.distance_m, t.time_loss_s, t.arrived) for t in never} == {(0.0, 0.0, 0.0, False)}
+    under_way = [t for t in trips if t.entered and not t.arrived]
+    assert under_way
+    for trip in under_way:
+        assert trip.depart_s + trip.depart_delay_s + trip.duration_s == pytest.approx(span.end_s)
+    assert safety_counts(made.statistics) == {"teleports": 0, "collisions": 0}
