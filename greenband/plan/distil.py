@@ -3,7 +3,8 @@
 Per signal: mean green and number of services of each stage, the cyclic order most often realised, and the time between
 services. Then one common cycle for the corridor, green in proportion to what was realised, and offsets by ``offsets``.
 An adaptive policy skips stages and reacts to gaps; a fixed plan cannot, so demand sets a floor: no stage is given less
-green than holds its degree of saturation at ``SATURATION`` where the cycle has room for that.
+green than holds its degree of saturation at ``SATURATION`` where the cycle has room for that. Flows are the scenario's,
+saturation flow is ``SATURATION_VEH_H_LANE``.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ class Usage:
 
 
 def distil(
-    scenario: Scenario, logs: Mapping[str, Sequence[Log]], subject: str, seeds: Sequence[int] = (), note: str = ""
+    scenario: Scenario,
+    logs: Mapping[str, Sequence[Log]],
+    subject: str,
+    seeds: Sequence[int] = (),
+    note: str = "",
+    cycles_s: Mapping[str, int] | None = None,
 ) -> PlanSet:
     """Plans of all periods in ``logs``.
 
@@ -70,13 +76,15 @@ def distil(
         subject: the controller's name, for the provenance.
         seeds: the logs' seeds, for the provenance.
         note: anything else worth keeping.
+        cycles_s: common cycle of a period in s where it shall not follow from the logs.
 
     Raises:
         BadInput: there are no logs, a log lacks a signal, or no common cycle meets the limits of every signal.
     """
     if not logs:
         raise BadInput("no logs to distil a plan from")
-    plans = {period: distil_period(scenario, period, per_seed) for period, per_seed in logs.items()}
+    cycles = cycles_s or {}
+    plans = {name: distil_period(scenario, name, per_seed, cycles.get(name)) for name, per_seed in logs.items()}
     origin = Provenance(
         subject=subject,
         scenario=scenario.name,
@@ -94,7 +102,7 @@ def distil_period(
     """Plans of one period by signal; ``cycle_s`` overrides the common cycle.
 
     Raises:
-        BadInput: as ``distil``.
+        BadInput: as ``distil``; or the limits do not allow ``cycle_s``.
     """
     network, span = scenario.network, scenario.period(period)
     limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
@@ -102,7 +110,10 @@ def distil_period(
     table = scenario.demand(period)
     flows = movement_flows(table)
     ratios = {n: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for n, signal in network.signals.items()}
+    shortest, longest = feasible_cycles(limits)
     cycle = common_cycle_s(limits, used, ratios) if cycle_s is None else cycle_s
+    if not shortest <= cycle <= longest:
+        raise BadInput(f"period {period}: a common cycle of {cycle} s is not allowed: {shortest} to {longest} s are")
     plans = {
         name: _plan(signal, limits[name], used[name], ratios[name], cycle, f"{period} {cycle} s")
         for name, signal in network.signals.items()

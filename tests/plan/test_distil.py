@@ -80,6 +80,19 @@ def test_a_long_cycle_holds_maximum_green_and_red(jincheng: Scenario) -> None:
     assert min(stage.go_s for stage in plan.stages) >= plan.cycle_s - 180
 
 
+def test_a_cycle_can_be_given(jincheng: Scenario) -> None:
+    log = steady_log(jincheng, {0: 40, 2: 26, 1: 13, 3: 21})
+    plans = distil(
+        jincheng,
+        {"AM": [log], "PM": [steady_log(jincheng, {0: 40, 2: 26, 1: 13, 3: 21}, "PM")]},
+        "x",
+        cycles_s={"AM": 99},
+    )
+    assert [plan.cycle_s for _, plan in plans] == [99, 120]
+    with pytest.raises(BadInput, match="period AM: a common cycle of 65 s is not allowed: 66 to 233 s are"):
+        distil(jincheng, {"AM": [log]}, "x", cycles_s={"AM": 65})
+
+
 def test_feasible_cycles_by_hand() -> None:
     one = Limits(3, 2, (15, 8), max_green_s=40, max_red_s=180)
     assert feasible_cycles({"a": one}) == (33, 90)
