@@ -27,6 +27,7 @@ from greenband.plan.splits import (
     critical_ratios,
     movement_flows,
     optimal_cycle_s,
+    practical_cycle_s,
     share_green,
 )
 from greenband.scenario import Period, Scenario
@@ -36,7 +37,7 @@ __all__ = ["Usage", "common_cycle_s", "distil", "distil_period", "feasible_cycle
 
 Log = Mapping[str, Sequence[tuple[int, int]]]
 
-SATURATION = 0.8  # degree of saturation (demand over capacity) that a stage should not exceed
+SATURATION = 0.75  # degree of saturation (demand over capacity) that a stage should not exceed
 MOST_PERMUTED = 8  # stages up to which every order is tried: 7! = 5040
 
 
@@ -231,17 +232,23 @@ def common_cycle_s(
     """The corridor's cycle in s, within what the limits allow.
 
     It is the upper quartile over signals of the realised time between services, so that no single signal with rare
-    side stages sets it, and not below Webster's optimum for the critical junction: a policy that hurries through many
-    short services skips stages and wins by it, a fixed plan of that cycle would run out of capacity.
+    side stages sets it, and not below what demand needs at the critical junction: a policy that hurries through many
+    short services skips stages and wins by it, a fixed plan of that cycle would run out of capacity. Needed is
+    Webster's optimum, or up to 1.5 times that (so far delay rises little, he found), as it takes to hold ``SATURATION``.
 
     Raises:
         BadInput: the limits allow no common cycle.
     """
     shortest, longest = feasible_cycles(limits)
     realised = _upper_quartile([u.between_services_s for u in used.values()])
-    needed = max(optimal_cycle_s(ratios[n], lim.intergreen_s * len(lim.min_green_s)) for n, lim in limits.items())
+    needed = max(_needed_s(ratios[name], lim.intergreen_s * len(lim.min_green_s)) for name, lim in limits.items())
     wanted = max(realised, needed)
     return longest if wanted >= longest else max(shortest, math.ceil(wanted - 1e-6))
+
+
+def _needed_s(ratios: Sequence[float], lost_s: float) -> float:
+    optimum = optimal_cycle_s(ratios, lost_s)
+    return max(optimum, min(1.5 * optimum, practical_cycle_s(ratios, lost_s, SATURATION)))
 
 
 def _upper_quartile(values: Sequence[float]) -> float:

@@ -18,6 +18,7 @@ __all__ = [
     "lane_group",
     "movement_flows",
     "optimal_cycle_s",
+    "practical_cycle_s",
     "share_green",
 ]
 
@@ -108,6 +109,16 @@ def optimal_cycle_s(ratios: Sequence[float], lost_s: float) -> float:
     """
     spare = 1 - sum(ratios)
     return (1.5 * lost_s + 5) / spare if spare > 0 else float("inf")
+
+
+def practical_cycle_s(ratios: Sequence[float], lost_s: float, saturation: float) -> float:
+    """Shortest cycle in s at which no stage exceeds a degree of saturation; infinite where none is long enough.
+
+    ``C = L x / (x - Y)``: lost time L in s, degree of saturation x, sum of the stages' flow ratios Y (Webster and
+    Cobbe, Traffic Signals, Road Research Technical Paper 56, 1966).
+    """
+    spare = saturation - sum(ratios)
+    return lost_s * saturation / spare if spare > 0 else float("inf")
 
 
 def build_plan(
