@@ -32,7 +32,7 @@ class _StageEncoder(nn.Module):
         return embedded, torch.cat([mean, present], dim=1)
 
 
-PRIOR = {"approaching": 10.0, "standing": 10.0, "leaving": -5.0, "present": 1.0}
+PRIOR = {"approaching": 4.0, "standing": 4.0, "leaving": -2.0, "present": 1.5}
 
 
 class StageScorer(nn.Module):
@@ -44,13 +44,15 @@ class StageScorer(nn.Module):
 
     def __init__(self, hidden: int = 64, prior: bool = False) -> None:
         super().__init__()
+        self.hidden = hidden
         self.encoder = _StageEncoder(hidden)
-        self.score = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        last = nn.Linear(hidden, 1)
+        self.score = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), last)
         self.linear = nn.Linear(F, 1, bias=False)
         with torch.no_grad():
             self.linear.weight.zero_()
             if prior:
-                self.score[-1].weight.mul_(0.1)
+                last.weight.mul_(0.1)
                 for name, weight in PRIOR.items():
                     self.linear.weight[0, STAGE_FEATURES.index(name)] = weight
 

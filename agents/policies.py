@@ -45,16 +45,18 @@ class StageActorCritic(ActorCriticPolicy):
         super().__init__(*args, **{**kwargs, "ortho_init": False})
 
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = _ActorAndCritic(self.hidden)  # type: ignore[assignment]  # SB3 types the class, not the role
+        self.mlp_extractor: Any = _ActorAndCritic(self.hidden)
 
     def _build(self, lr_schedule: Any) -> None:
         super()._build(lr_schedule)
-        self.action_net = nn.Identity()  # type: ignore[assignment]  # the scorer's output are logits already
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.action_net: Any = nn.Identity()  # the scorer's output are logits already
+        make_optimizer: Any = self.optimizer_class
+        self.optimizer = make_optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def scorer(self) -> StageScorer:
         """The network that decides."""
-        return self.mlp_extractor.actor  # type: ignore[attr-defined, no-any-return]
+        scorer: StageScorer = self.mlp_extractor.actor
+        return scorer
 
 
 class StageQPolicy(DQNPolicy):
@@ -66,13 +68,16 @@ class StageQPolicy(DQNPolicy):
 
     def make_q_net(self) -> QNetwork:
         """SB3's Q network with the stage scorer inside."""
-        network = super().make_q_net()
-        network.q_net = StageScorer(self.hidden)  # type: ignore[assignment]
-        return network.to(self.device)
+        network: Any = super().make_q_net()
+        network.q_net = StageScorer(self.hidden)
+        q_network: QNetwork = network.to(self.device)
+        return q_network
 
     def scorer(self) -> StageScorer:
         """The network that decides."""
-        return self.q_net.q_net  # type: ignore[return-value]
+        network: Any = self.q_net.q_net
+        scorer: StageScorer = network
+        return scorer
 
 
 class MaskedDQN(DQN):

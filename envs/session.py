@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from greenband import registry
 from greenband.control import ControlLoop
 from greenband.envs.rewards import RewardTerms, RewardWeights
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.observation import Encoder
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
 from greenband.simulation import Backend
 
-__all__ = ["TRAINING_SEEDS", "EpisodeConfig", "Session", "Step", "fresh_seed"]
+__all__ = ["TRAINING_SEEDS", "EpisodeConfig", "Session", "Step", "controlled_signals", "fresh_seed"]
 
 TRAINING_SEEDS = range(10_000, 2**31)
 
@@ -24,6 +25,8 @@ TRAINING_SEEDS = range(10_000, 2**31)
 @dataclass(frozen=True)
 class EpisodeConfig:
     """What an episode is. Each one draws a period and a factor on demand at random; ``interval_s`` between decisions.
+
+    ``signals`` are those under the learner's control, all by default; ``others`` names the controller of the rest.
 
     Raises:
         BadInput: a value is out of range.
@@ -34,6 +37,8 @@ class EpisodeConfig:
     interval_s: int = 5
     sensing: SensingConfig = field(default_factory=SensingConfig)
     reward: RewardWeights = field(default_factory=RewardWeights)
+    signals: Sequence[str] | None = None
+    others: str = "existing"
     backend: Backend = "auto"
 
     def __post_init__(self) -> None:
@@ -55,15 +60,23 @@ class Step:
 
 
 class Session:
-    """Runs episodes of a scenario; signals are in the network's order."""
+    """Runs episodes of a scenario. Arrays have one row per controlled signal, in the order of ``signals``.
+
+    Raises:
+        UnknownName: the scenario lacks a period or a signal of the configuration.
+    """
 
     def __init__(self, scenario: Scenario, config: EpisodeConfig) -> None:
         self.scenario, self.config = scenario, config
-        self.signals = list(scenario.network.signals)
+        self.signals = controlled_signals(scenario, config)
+        self._rows = [list(scenario.network.signals).index(name) for name in self.signals]
         self._loops = {period: ControlLoop(scenario, period, config.sensing) for period in config.periods}
-        self._loop = self._loops[config.periods[0]]
+        self._period = config.periods[0]
+        self._loop = self._loops[self._period]
         self._rewards = {period: RewardTerms(loop, config.reward) for period, loop in self._loops.items()}
         self._encoder = Encoder(scenario.network, self._loop.limits)
+        partial = len(self.signals) < len(scenario.network.signals)
+        self._others = registry.controller(config.others) if partial else None
 
     def reset(self, seed: int) -> npt.NDArray[np.float32]:
         """Start the episode that this seed stands for; returns observations ``[signals, OBSERVATION_SIZE]``."""
@@ -72,25 +85,39 @@ class Session:
         self._period = str(rng.choice(list(self.config.periods)))
         self._loop = self._loops[self._period]
         factor = float(rng.choice(list(self.config.demand)))
+        if self._others is not None:
+            self._others.reset(self.scenario, self._period)
         measurement = self._loop.reset(seed, demand=factor, backend=self.config.backend)
         self._encoder.reset()
-        return self._encoder.encode(measurement)
+        self._rewards[self._period].reset()
+        return self._encoder.encode(measurement)[self._rows]
 
     def step(self, actions: npt.NDArray[np.int64]) -> Step:
-        """Ask each signal for a stage and run to the next decision."""
-        loop = self._loop
+        """Ask each controlled signal for a stage and run to the next decision."""
         before = self._stages()
-        loop.step(dict(zip(self.signals, actions.tolist(), strict=True)), self.config.interval_s)
-        measurement, executed = loop.measure(), self._stages()
-        rewards = self._rewards[self._period]
-        terms = rewards.compute(measurement, executed != before)
+        self._advance(dict(zip(self.signals, actions.tolist(), strict=True)))
+        measurement, executed = self._loop.measure(), self._stages()
+        terms = self._rewards[self._period].compute(measurement, executed != before)
+        total = np.sum(list(terms.values()), axis=0) if terms else np.zeros(len(executed))
         return Step(
-            self._encoder.encode(measurement),
-            rewards.total(terms).astype(np.float32),
-            {name: rewards.weights[name] * value for name, value in terms.items()},
-            executed,
-            loop.done,
+            self._encoder.encode(measurement)[self._rows],
+            total.astype(np.float32)[self._rows],
+            {name: values[self._rows] for name, values in terms.items()},
+            executed[self._rows],
+            self._loop.done,
         )
+
+    def _advance(self, requests: dict[str, int]) -> None:
+        """One decision interval; the other signals' controller is asked as often as it wants."""
+        if self._others is None:
+            self._loop.step(requests, self.config.interval_s)
+            return
+        until = self._loop.now + self.config.interval_s
+        while self._loop.now < until and not self._loop.done:
+            wishes = self._others.decide(self._loop.measure())
+            rest = {name: stage for name, stage in wishes.items() if name not in self.signals}
+            self._loop.step({**rest, **requests}, min(self._others.interval_s, until - self._loop.now))
+            requests = {}
 
     def close(self) -> None:
         """End the SUMO session, if any."""
@@ -98,6 +125,20 @@ class Session:
 
     def _stages(self) -> npt.NDArray[np.int64]:
         return np.array([interlock.stage for interlock in self._loop.interlocks.values()])
+
+
+def controlled_signals(scenario: Scenario, config: EpisodeConfig) -> list[str]:
+    """Signals under the learner's control, in the network's order.
+
+    Raises:
+        UnknownName: the scenario has no such signal.
+    """
+    known = list(scenario.network.signals)
+    wanted = known if config.signals is None else list(config.signals)
+    for name in wanted:
+        if name not in known:
+            raise UnknownName(f"signal of {scenario.name}", name, known)
+    return [name for name in known if name in wanted]
 
 
 def fresh_seed(rng: np.random.Generator) -> int:

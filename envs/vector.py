@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from greenband.envs.session import EpisodeConfig, Session, Step, fresh_seed
+from greenband.envs.session import EpisodeConfig, Session, Step, controlled_signals, fresh_seed
+from greenband.envs.spaces import action_space, observation_space
 from greenband.errors import GreenbandError, SimulationError
-from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, action_mask
+from greenband.observation import OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
 
 __all__ = ["CorridorVecEnv"]
@@ -38,13 +38,11 @@ class CorridorVecEnv(VecEnv):
         self, scenario: Scenario, config: EpisodeConfig | None = None, processes: int = 1, seed: int = 0
     ) -> None:
         self.scenario, self.config = scenario, config or EpisodeConfig()
-        self.signals = list(scenario.network.signals)
+        self.signals = controlled_signals(scenario, self.config)
         self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
-        self._planned: list[int | None] = [None] * processes
         context = mp.get_context("spawn")
         self._workers = [_Worker.start(context, scenario, self.config) for _ in range(processes)]
-        observation_space = spaces.Box(-np.inf, np.inf, (OBSERVATION_SIZE,), np.float32)
-        super().__init__(processes * len(self.signals), observation_space, spaces.Discrete(MAX_STAGES))
+        super().__init__(processes * len(self.signals), observation_space(), action_space())
         self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
 

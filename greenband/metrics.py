@@ -23,7 +23,7 @@ GRIDLOCK_WAIT_S = 300
 
 @dataclass(frozen=True)
 class Trip:
-    """One scheduled vehicle; times in s, distance in m; ``depart_s`` is scheduled, ``entered`` says if it did depart."""
+    """One scheduled vehicle; times in s, distance in m. ``depart_s`` is scheduled; ``entered`` says if it departed."""
 
     route: str
     depart_s: float

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import platformdirs
+from pydantic import BaseModel
 
 from greenband import __version__, sumo
 from greenband.demand import FlowTable
@@ -158,5 +159,5 @@ def _graded(name: str, item: object) -> list[Assumption]:
         value = item.value.model_dump() if hasattr(item.value, "model_dump") else item.value
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
         return [Assumption(figure=name, value=f"{text} {item.unit}", grade=item.grade, source=item.source)]
-    pairs = item.items() if isinstance(item, dict) else iter(item) if hasattr(item, "model_fields") else ()
-    return [row for key, value in pairs for row in _graded(f"{name} · {key}", value)]
+    pairs = dict(item) if isinstance(item, (dict, BaseModel)) else {}
+    return [row for key, value in pairs.items() for row in _graded(f"{name} · {key}", value)]

@@ -216,5 +216,4 @@ def load_section(name: str) -> Section:
 
 
 def _csv(path: Traversable) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))

@@ -1,0 +1,86 @@
+"""Learned policies as controllers, and their files: weights as safetensors with a JSON card beside them.
+
+Loading executes no code from the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from greenband.agents.networks import StageScorer
+from greenband.errors import BadInput
+from greenband.files import write_bytes, write_text
+from greenband.observation import OBSERVATION_SIZE, Encoder
+from greenband.scenario import Scenario
+from greenband.sensing import Measurement
+
+__all__ = ["LearnedController", "save_policy"]
+
+WEIGHTS, CARD = "policy.safetensors", "card.json"
+
+
+def save_policy(folder: Path, scorer: StageScorer, card: Mapping[str, Any]) -> None:
+    """Write weights and card into ``folder``; each file is replaced in one step, the card last."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in scorer.state_dict().items()}
+    facts = {"hidden": scorer.hidden, "observation_size": OBSERVATION_SIZE}
+    write_bytes(folder / WEIGHTS, save(tensors))
+    write_text(folder / CARD, json.dumps({**card, **facts}, indent=1) + "\n")
+
+
+class LearnedController:
+    """A trained stage scorer that always asks for the best-scored allowed stage.
+
+    Args:
+        folder: where ``save_policy`` wrote.
+
+    Raises:
+        BadInput: files are missing, broken, or made for another observation layout.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        folder = Path(folder)
+        card = _read_card(folder / CARD)
+        if card.get("observation_size") != OBSERVATION_SIZE:
+            raise BadInput(
+                f"{folder / CARD}: made for observations of size {card.get('observation_size')},"
+                f" this version has {OBSERVATION_SIZE}"
+            )
+        self.interval_s = int(card["interval_s"])
+        self._network = StageScorer(int(card["hidden"]))
+        try:
+            self._network.load_state_dict(load_file(folder / WEIGHTS))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise BadInput(f"{folder / WEIGHTS}: not the weights of a policy: {error}") from error
+        self._network.eval()
+        self._names: list[str] = []
+
+    def reset(self, scenario: Scenario, period: str) -> None:
+        """Forget the last run and take the scenario's signals."""
+        network = scenario.network
+        limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
+        self._encoder = Encoder(network, limits)
+        self._names = list(network.signals)
+
+    def decide(self, measurement: Measurement) -> Mapping[str, int]:
+        """Best-scored allowed stage per signal."""
+        observations = torch.from_numpy(self._encoder.encode(measurement))
+        with torch.inference_mode():
+            stages = self._network(observations).argmax(dim=1).tolist()
+        return dict(zip(self._names, stages, strict=True))
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if not {"hidden", "interval_s"} <= set(card):
+            raise ValueError("hidden or interval_s is missing")
+        return dict(card)
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{path}: not a policy card: {error}") from error

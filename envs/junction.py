@@ -1,0 +1,69 @@
+"""``greenband/Junction-v0``: one signal as a Gymnasium environment; the others keep their controller."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from greenband import registry
+from greenband.envs.session import EpisodeConfig, Session, Step, fresh_seed
+from greenband.envs.spaces import action_space, observation_space
+from greenband.observation import MAX_STAGES, action_mask
+from greenband.scenario import Scenario
+
+__all__ = ["JunctionEnv"]
+
+Array = npt.NDArray[np.float32]
+
+
+class JunctionEnv(gym.Env[Array, np.int64]):
+    """Control one signal by asking for a stage every ``interval_s`` seconds.
+
+    ``reset(seed=s)`` runs the episode of seed s; a reset without seed draws a fresh one from the training range. An
+    episode is truncated at the period's end and never terminates. Info holds ``executed`` (the stage that the interlock
+    shows), ``action_mask`` (shape ``[MAX_STAGES]``), and after a step ``reward_terms``.
+
+    Args:
+        scenario: a scenario or its name.
+        signal: which of its signals, the first by default.
+        config: what an episode is; its ``signals`` are replaced by ``signal``.
+    """
+
+    def __init__(
+        self, scenario: Scenario | str = "jincheng", signal: str | None = None, config: EpisodeConfig | None = None
+    ) -> None:
+        found = registry.scenario(scenario) if isinstance(scenario, str) else scenario
+        name = signal or next(iter(found.network.signals))
+        self._session = Session(found, replace(config or EpisodeConfig(), signals=(name,)))
+        self.observation_space, self.action_space = observation_space(), action_space()
+        self._mask = np.ones(MAX_STAGES, dtype=np.bool_)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Start an episode; ``options`` are not used."""
+        super().reset(seed=seed)
+        observation = self._session.reset(fresh_seed(self.np_random) if seed is None else seed)[0]
+        self._mask = action_mask(observation)
+        return observation, {"executed": 0, "action_mask": self._mask}
+
+    def step(self, action: np.int64) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Ask for a stage and run to the next decision."""
+        step: Step = self._session.step(np.array([action]))
+        self._mask = action_mask(step.observations[0])
+        info = {
+            "executed": int(step.executed[0]),
+            "action_mask": self._mask,
+            "reward_terms": {name: float(values[0]) for name, values in step.terms.items()},
+        }
+        return step.observations[0], float(step.rewards[0]), False, step.truncated, info
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Stages that may be asked for now, shape ``[MAX_STAGES]``."""
+        return self._mask
+
+    def close(self) -> None:
+        """End SUMO."""
+        self._session.close()

@@ -1,0 +1,126 @@
+"""The ``greenband`` program: commands, and what an error looks like to a user."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from greenband.errors import GreenbandError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="greenband",
+    help="Learn traffic-signal plans for a whole road and export controller-ready timing tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Scenario = Annotated[str, typer.Option("--scenario", "-s", help="Name of a scenario, or its folder.")]
+Seeds = Annotated[str, typer.Option(help="Range a:b (b left out), a number, or a list of both.")]
+Jobs = Annotated[int, typer.Option(help="Processes; 0 takes one a core.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the policy, tables and results.")] = Path("demo"),
+    scenario: Scenario = "shixin_short",
+    period: Annotated[str, typer.Option(help="Period of the day.")] = "AM",
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 4.0,
+    seeds: Seeds = "0:4",
+    jobs: Jobs = 0,
+) -> None:
+    """The whole job, small: build, learn, compare, export, re-simulate."""
+    from greenband.cli import demo as command
+
+    command.run(out, scenario, period, minutes, seeds, jobs)
+
+
+@app.command()
+def scenarios(
+    name: Annotated[str | None, typer.Argument(help="Describe this one, with the grade of every figure.")] = None,
+) -> None:
+    """List the scenarios, or describe one."""
+    from greenband.cli import scenarios as command
+
+    command.run(name)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def train(context: typer.Context) -> None:
+    """Learn a policy: greenband train [HYDRA OVERRIDES] [-m] [--resume RUN]."""
+    from greenband.cli import train as command
+
+    command.run(context.args)
+
+
+@app.command()
+def evaluate(
+    subjects: Annotated[list[str], typer.Argument(help="Controllers, training runs, policy folders or plans.")],
+    scenario: Scenario,
+    period: Annotated[str, typer.Option(help="Period of the day, or several: AM,PM.")] = "AM",
+    seeds: Seeds = "0:10",
+    jobs: Jobs = 0,
+    demand: Annotated[float, typer.Option(help="Factor on all flows.")] = 1.0,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    gui: Annotated[bool, typer.Option("--gui", help="Watch in SUMO's GUI, one run at a time.")] = False,
+) -> None:
+    """Simulate subjects on the same seeds and compare them; the first is the reference."""
+    from greenband.cli import evaluate as command
+
+    command.run(subjects, scenario, period, seeds, jobs, demand, json, gui)
+
+
+@app.command()
+def plan(
+    subject: Annotated[str, typer.Argument(help="A training run, policy folder or controller.")],
+    scenario: Scenario,
+    out: Annotated[Path, typer.Option(help="Folder for plan.json.")],
+    period: Annotated[str, typer.Option(help="Periods, or all.")] = "all",
+    seeds: Seeds = "10000:10004",
+    jobs: Jobs = 0,
+) -> None:
+    """Make one fixed timing plan per junction and period from what a policy or method does."""
+    from greenband.cli import plan as command
+
+    command.run(subject, scenario, out, period, seeds, jobs)
+
+
+@app.command()
+def export(
+    plans: Annotated[list[Path], typer.Argument(help="Plan files, or folders that hold one.")],
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    format: Annotated[str, typer.Option(help="json, csv, sumo, a list of them, or all.")] = "all",
+    scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If the plan's own is not at hand.")] = None,
+) -> None:
+    """Write timing tables for controllers."""
+    from greenband.cli import export as command
+
+    command.run(plans, out, format, scenario)
+
+
+@app.command()
+def doctor() -> None:
+    """Check that this installation is able to run."""
+    from greenband.cli import doctor as command
+
+    command.run()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program; exit code 2 and one line for bad input, 1 where the answer is no."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="greenband")
+    except GreenbandError as error:
+        text = " ".join(str(error).split())
+        sys.stderr.write(f"greenband: {text}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("greenband: interrupted\n")
+        sys.exit(130)

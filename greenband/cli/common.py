@@ -1,0 +1,51 @@
+"""What commands share: consoles, progress, and the number of processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from greenband.errors import BadInput
+from greenband.scenario import Scenario
+
+__all__ = ["counting", "err", "periods_of", "processes"]
+
+err = Console(stderr=True, highlight=False)
+if not err.is_terminal:
+    err.width = 100
+
+
+def processes(jobs: int) -> int:
+    """Number of processes for a ``--jobs`` option; 0 stands for one a core.
+
+    Raises:
+        BadInput: it is negative.
+    """
+    if jobs < 0:
+        raise BadInput(f"--jobs {jobs}: must be 0 or more")
+    return jobs or os.cpu_count() or 1
+
+
+def periods_of(scenario: Scenario, text: str) -> list[str]:
+    """Periods named by an option such as ``AM,PM`` or ``all``.
+
+    Raises:
+        UnknownName: the scenario has no such period.
+    """
+    names = list(scenario.periods) if text == "all" else [name.strip() for name in text.split(",")]
+    for name in names:
+        scenario.period(name)
+    return names
+
+
+@contextmanager
+def counting(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr; call what it yields once per finished item."""
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,57 @@
+"""``greenband evaluate``: simulate subjects on the same seeds, a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from greenband import registry
+from greenband.cli.common import counting, err, periods_of, processes
+from greenband.cli.table import show
+from greenband.errors import BadInput
+from greenband.evaluation import Result, evaluate, parse_seeds, resolve, save
+from greenband.scenario import Scenario
+from greenband.simulation import Backend
+
+__all__ = ["compare", "run"]
+
+
+def run(
+    subjects: Sequence[str],
+    scenario: str,
+    period: str,
+    seeds: str,
+    jobs: int,
+    demand: float,
+    json: Path | None,
+    gui: bool,
+) -> None:
+    """Evaluate and print; the JSON file holds one object, or a list of them for several periods."""
+    if not demand > 0:
+        raise BadInput(f"--demand {demand}: must be above 0")
+    numbers, found = parse_seeds(seeds), registry.scenario(scenario)
+    backend: Backend = "gui" if gui else "auto"
+    results = [
+        compare(subjects, found, name, numbers, 1 if gui else processes(jobs), demand, backend)
+        for name in periods_of(found, period)
+    ]
+    for result in results:
+        show(result)
+    if json is not None:
+        save(results, json)
+        err.print(f"results in {json}", soft_wrap=True)
+
+
+def compare(
+    subjects: Sequence[str],
+    scenario: Scenario,
+    period: str,
+    seeds: Sequence[int],
+    jobs: int,
+    demand: float = 1.0,
+    backend: Backend = "auto",
+) -> Result:
+    """Evaluate with a progress bar."""
+    found = [resolve(text) for text in subjects]
+    with counting(f"{scenario.name} {period}", len(found) * len(seeds)) as step:
+        return evaluate(found, scenario, period, seeds, jobs=jobs, demand=demand, backend=backend, progress=step)

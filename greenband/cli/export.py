@@ -1,0 +1,25 @@
+"""``greenband export``: timing tables from plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from greenband import formats, registry
+from greenband.cli.common import err
+from greenband.errors import BadInput
+
+__all__ = ["run"]
+
+
+def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None) -> None:
+    """Write every plan in the formats asked for; several plans go to a folder each."""
+    chosen = formats.names(format)
+    read = [(path, formats.read_plan(path)) for path in plans]
+    folders = [out if len(read) == 1 else out / (path.stem if path.is_file() else path.name) for path, _ in read]
+    if len(set(folders)) < len(folders):
+        raise BadInput("two plans have the same name and would overwrite each other's tables; export them one by one")
+    for (path, plan), folder in zip(read, folders, strict=True):
+        home = registry.scenario(scenario or plan.provenance.scenario)
+        files = formats.write(plan, home, chosen, folder)
+        err.print(f"{path}: {len(files)} files in {folder}, plan {plan.content_hash[:12]}", soft_wrap=True)

@@ -1,0 +1,46 @@
+"""``greenband plan``: replay a subject, distil what it did into one fixed plan per junction and period."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from greenband import formats, registry
+from greenband.cli.common import counting, err, periods_of, processes
+from greenband.errors import BadInput
+from greenband.evaluation import Subject, parse_seeds, resolve
+from greenband.evaluation.runner import Task, run_all
+from greenband.plan.distil import distil
+from greenband.plan.model import PlanSet
+from greenband.scenario import Scenario
+
+__all__ = ["make_plans", "run"]
+
+
+def run(subject: str, scenario: str, out: Path, period: str, seeds: str, jobs: int) -> None:
+    """Write ``plan.json`` into ``out``."""
+    found = registry.scenario(scenario)
+    plans = make_plans(resolve(subject), found, periods_of(found, period), parse_seeds(seeds), processes(jobs))
+    path = formats.write(plans, found, "json", out)[0]
+    err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
+    err.print(f"  greenband evaluate existing {subject} {path} --scenario {scenario}", soft_wrap=True)
+    err.print(f"  greenband export {path} --format all --out {out / 'tables'}", soft_wrap=True)
+
+
+def make_plans(
+    subject: Subject, scenario: Scenario, periods: Sequence[str], seeds: Sequence[int], jobs: int
+) -> PlanSet:
+    """Replay over periods and seeds, then distil.
+
+    Raises:
+        BadInput: a seed is one of those that results are reported on, or no plan fits the limits.
+        SimulationError: SUMO failed.
+    """
+    if any(seed < 1000 for seed in seeds):
+        raise BadInput("plans are not made on seeds 0 to 999: results are reported on 0 to 99; take 10000 and above")
+    tasks = [Task(subject, scenario, period, seed) for period in periods for seed in seeds]
+    with counting(f"replaying {subject.name}", len(tasks)) as step:
+        runs = run_all(tasks, jobs, step)
+    n = len(seeds)
+    logs = {period: [run.executed for run in runs[k * n : (k + 1) * n]] for k, period in enumerate(periods)}
+    return distil(scenario, logs, subject.name, seeds)

@@ -1,0 +1,63 @@
+"""``greenband scenarios``: list them; describe one with the grade of every figure."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from greenband import registry
+from greenband.scenario import Scenario
+
+__all__ = ["run"]
+
+out = Console(highlight=False)
+GRADES = "Grades: A sourced, B inferred from sourced figures, C general knowledge, assumed = chosen by the authors."
+
+
+def run(name: str | None) -> None:
+    """Print to stdout."""
+    if name is not None:
+        _describe(registry.scenario(name))
+        return
+    table = Table("scenario", "signals", "periods", "what it is")
+    for each in registry.names("scenario"):
+        found = registry.scenario(each)
+        ends = f"{found.junctions[0].name_en} to {found.junctions[-1].name_en}"
+        place = ends if len(found.junctions) > 1 else found.junctions[0].name_en
+        table.add_row(each, str(len(found.network.signals)), " ".join(found.periods), f"{found.title}, {place}")
+    out.print(table)
+
+
+def _describe(scenario: Scenario) -> None:
+    out.print(f"[bold]{scenario.name}[/bold]: modelled on {scenario.title}; no survey of it. {GRADES}")
+    out.print(_junctions(scenario))
+    out.print(_periods(scenario))
+    figures = Table("figure", "value", "grade", "source", title="Figures", title_justify="left")
+    for row in scenario.assumptions:
+        figures.add_row(row.figure, row.value, row.grade, row.source)
+    out.print(figures)
+    out.print(f"files in {scenario.folder}", soft_wrap=True)
+
+
+def _junctions(scenario: Scenario) -> Table:
+    table = Table("signal", "junction", "路口", "x m", "cross street", "stages", "name", "position", title="Junctions")
+    table.title_justify = "left"
+    for row in scenario.junctions:
+        stages = len(scenario.network.signals[row.signal].stages)
+        place = f"{row.position_grade} ±{row.position_uncertainty_m:g} m"
+        table.add_row(
+            row.signal, row.name_en, row.name_zh, f"{row.x_m:g}", row.cross_street, str(stages), row.name_grade, place
+        )
+    return table
+
+
+def _periods(scenario: Scenario) -> Table:
+    table = Table("period", "measured", "warm-up s", "veh/h", title="Periods", title_justify="left")
+    for name, period in scenario.periods.items():
+        total = sum(flow.veh_h for flow in scenario.demand(name).flows)
+        table.add_row(name, f"{_clock(period.begin_s)} to {_clock(period.end_s)}", f"{period.warmup_s}", f"{total:.0f}")
+    return table
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"

@@ -1,0 +1,147 @@
+"""``greenband train``: hand the arguments to Hydra, one training run a job."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from greenband import registry
+from greenband.cli.common import err
+from greenband.errors import BadInput, GreenbandError, UnknownName
+
+__all__ = ["run"]
+
+GROUPS = ("scenario", "agent", "env", "sensing")
+HELP = """Usage: greenband train [OVERRIDES] [-m] [--resume RUN]
+
+Learn a policy. OVERRIDES are Hydra's, for example:
+  greenband train scenario=shixin_short agent=ppo seed=1 minutes=20
+  greenband train -m agent=ppo,dqn seed=1,2 scenario=jincheng     every combination, one after the other
+  greenband train --resume runs/NAME                              continue an interrupted run
+
+Groups and settings, with their units, are in the package's configs/; --cfg job prints them as they would be used.
+"""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Compose the configuration and train.
+
+    Raises:
+        BadInput: an override names nothing, or the configuration cannot be used.
+    """
+    if {"-h", "--help"} & set(arguments):
+        sys.stdout.write(HELP)
+        return
+    overrides, resume = _split(list(arguments))
+    if resume is not None:
+        _resume(resume, overrides)
+        return
+    _hydra(overrides)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], Path | None]:
+    rest: list[str] = []
+    resume: Path | None = None
+    while arguments:
+        word = arguments.pop(0)
+        if word == "--resume":
+            if not arguments:
+                raise BadInput("--resume needs a run directory")
+            resume = Path(arguments.pop(0))
+        elif word.startswith("--resume="):
+            resume = Path(word.removeprefix("--resume="))
+        else:
+            rest.append(word)
+    return rest, resume
+
+
+def _resume(folder: Path, overrides: Sequence[str]) -> None:
+    """Continue with the run's own configuration; only the length of the run and its processes may change."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise BadInput(f"{folder}: not a training run: it has no config.yaml")
+    allowed = {"steps", "minutes", "processes"}
+    for word in overrides:
+        if word.split("=")[0] not in allowed:
+            raise BadInput(f"{word!r} cannot change on resume; allowed are {', '.join(sorted(allowed))}")
+    try:
+        config = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise BadInput(f"{path}: {error}") from error
+    _train({**_plain(config), "resume": str(folder)})
+
+
+def _hydra(overrides: Sequence[str]) -> None:
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    failed: list[GreenbandError] = []
+
+    @hydra.main(version_base="1.3", config_path="pkg://greenband.configs", config_name="train")
+    def job(config: DictConfig) -> None:
+        try:
+            _train(_plain(config))
+        except GreenbandError as error:  # Hydra would print a report of its own; the other jobs of a sweep go on
+            failed.append(error)
+
+    saved = sys.argv
+    sys.argv = ["greenband train", *overrides]
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing its own report and exiting
+    try:
+        job()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explained(str(error), overrides) from error
+    finally:
+        sys.argv = saved
+    if failed:
+        raise failed[0]
+
+
+def _explained(message: str, overrides: Sequence[str]) -> BadInput:
+    """What Hydra says, with the nearest match where an override names a group's option or a setting that is not."""
+    for word in overrides:
+        key, _, value = word.partition("=")
+        if key in GROUPS and (unknown := [v for v in value.split(",") if v not in registry.names(key)]):
+            return UnknownName(key, unknown[0], registry.names(key))
+        if f"Could not override '{key}'" in message:
+            return UnknownName("setting", key, [*GROUPS, *_settings()])
+    return BadInput(f"configuration: {message.split('Config search path')[0].strip()}")
+
+
+def _settings() -> list[str]:
+    """Dotted names of all settings of the default configuration."""
+    from hydra import compose, initialize_config_module
+
+    def walk(item: Any, prefix: str) -> list[str]:
+        if not isinstance(item, dict):
+            return [prefix]
+        return [name for key, value in item.items() for name in walk(value, f"{prefix}.{key}" if prefix else str(key))]
+
+    with initialize_config_module("greenband.configs", version_base="1.3"):
+        return [name for name in walk(_plain(compose("train"), resolve=False), "") if "_target_" not in name]
+
+
+def _plain(config: Any, resolve: bool = True) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(config, resolve=resolve)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _train(config: dict[str, Any]) -> None:
+    from greenband.training import train
+
+    folder = train(config)
+    err.print(f"policy in [bold]{folder}[/bold]; compare it:")
+    scenario = config["scenario"]["name"]
+    err.print(f"  greenband evaluate existing maxpressure {folder} --scenario {scenario}", soft_wrap=True)

@@ -1,0 +1,74 @@
+"""What can be evaluated: a controller name, a training run, a policy folder, or a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from greenband import formats, registry
+from greenband.control import Controller
+from greenband.errors import BadInput, UnknownName
+from greenband.sensing import SensingConfig
+
+__all__ = ["Subject", "resolve"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A named recipe for a controller; other processes get the recipe and make their own.
+
+    ``config`` is a ``_target_`` configuration; ``plan`` a plan file instead; ``sensing`` what a policy was trained on.
+    """
+
+    name: str
+    config: Mapping[str, Any] | None = None
+    plan: Path | None = None
+    sensing: SensingConfig | None = None
+
+    def make(self) -> Controller:
+        """The controller.
+
+        Raises:
+            BadInput: its files cannot be used.
+        """
+        if self.plan is not None:
+            target = "greenband.agents.fixed.FixedPlan"
+            return cast(Controller, registry.instantiate({"_target_": target}, plans=formats.read_plan(self.plan)))
+        assert self.config is not None
+        return cast(Controller, registry.instantiate(self.config))
+
+
+def resolve(text: str) -> Subject:
+    """Find out what a SUBJECT on the command line means.
+
+    Raises:
+        UnknownName: neither a controller nor a path.
+        BadInput: a path that holds neither policy nor plan.
+    """
+    if text in registry.names("controller"):
+        return Subject(text, config={"_target_": "greenband.registry.controller", "name": text})
+    path = Path(text)
+    if not path.exists():
+        raise UnknownName("subject (or no such file)", text, registry.names("controller"))
+    for folder in (path, path / "best", path.parent if path.suffix == ".safetensors" else path):
+        if (folder / "card.json").is_file():
+            return _policy(path, folder)
+    if path.is_dir() and (path / "config.yaml").is_file():
+        raise BadInput(f"{path}: this training run has not kept a policy yet")
+    formats.read_plan(path)
+    return Subject(path.stem if path.is_file() else path.name, plan=path)
+
+
+def _policy(path: Path, folder: Path) -> Subject:
+    import json
+
+    target = "greenband.agents.learned.LearnedController"
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        sensing = SensingConfig(float(card["sensing_range_m"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{folder / 'card.json'}: not a policy card: {error}") from error
+    name = path.stem if path.suffix == ".safetensors" else path.resolve().name
+    return Subject(name, config={"_target_": target, "folder": str(folder)}, sensing=sensing)

@@ -1,0 +1,79 @@
+"""Named scenarios, controllers and the like: the files of the configuration groups in ``configs/``.
+
+Their ``_target_`` strings tie the package together, so that the core need not import what stands on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from greenband.control import Controller
+from greenband.errors import BadInput, GreenbandError, UnknownName
+from greenband.scenario import Scenario
+
+__all__ = ["controller", "instantiate", "make", "names", "scenario"]
+
+
+def names(group: str) -> list[str]:
+    """Options of a configuration group."""
+    folder = files("greenband.configs") / group
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def make(group: str, name: str, **overrides: Any) -> Any:
+    """Instantiate an option of a group; ``overrides`` replace its values.
+
+    Raises:
+        UnknownName: the group has no such option.
+    """
+    if name not in names(group):
+        raise UnknownName(group, name, names(group))
+    text = (files("greenband.configs") / group / f"{name}.yaml").read_text(encoding="utf-8")
+    return instantiate({**yaml.safe_load(text), **overrides})
+
+
+def instantiate(config: Mapping[str, Any], /, **objects: Any) -> Any:
+    """Call the ``_target_`` of a configuration with its other values, and with ``objects`` as they are.
+
+    Raises:
+        BadInput: the target cannot be called so; other errors of this package come through as they are.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate as hydra_instantiate
+
+    try:
+        make = hydra_instantiate({"_convert_": "all", **config, "_partial_": True})
+    except InstantiationException as error:
+        if isinstance(error.__cause__, GreenbandError):
+            raise error.__cause__ from None
+        raise BadInput(str(error).splitlines()[0]) from error
+    try:
+        return make(**objects)
+    except (TypeError, ValueError, AssertionError) as error:  # what constructors say of values they cannot use
+        raise BadInput(f"{config['_target_']}: {error}") from error
+
+
+def scenario(name: str) -> Scenario:
+    """A shipped scenario by name, or one from its folder.
+
+    Raises:
+        UnknownName: neither.
+    """
+    folder = Path(name)
+    if (folder / "scenario.json").is_file():
+        return Scenario.load(folder)
+    return cast(Scenario, make("scenario", name))
+
+
+def controller(name: str) -> Controller:
+    """A controller by name.
+
+    Raises:
+        UnknownName: no such controller.
+    """
+    return cast(Controller, make("controller", name))

@@ -1,0 +1,338 @@
+"""Train a policy: learner and environment from a configuration, checkpoints chosen on validation seeds, resumable.
+
+A run directory holds ``config.yaml``, ``best/`` (the policy with the least validation delay), ``validation.csv``,
+``tensorboard/`` and ``checkpoint.pt`` to resume from. The checkpoint holds tensors and numbers only and is read without
+unpickling. A DQN's replay buffer is not kept: it fills up again before learning goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from greenband import __version__, registry, sumo
+from greenband.errors import BadInput
+from greenband.evaluation import Subject, parse_seeds
+from greenband.evaluation.runner import Task, run_all
+from greenband.files import write_bytes, write_text
+from greenband.scenario import Scenario
+from greenband.sensing import SensingConfig
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+    Learner = OnPolicyAlgorithm | OffPolicyAlgorithm
+
+__all__ = ["TrainingRun", "train"]
+
+CHECKPOINT, CONFIG, VALIDATION = "checkpoint.pt", "config.yaml", "validation.csv"
+LEARNED = "greenband.agents.learned"
+
+
+class _Validation(BaseModel):
+    seeds: str
+    every_steps: int = Field(gt=0)
+    jobs: int = Field(ge=1)
+
+
+class _Settings(BaseModel):
+    """The run's own settings among the configuration; units in ``configs/train.yaml``."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    seed: int = Field(ge=0)
+    processes: int = Field(ge=1)
+    steps: int = Field(gt=0)
+    minutes: float | None = Field(gt=0)
+    validation: _Validation
+
+    @classmethod
+    def parse(cls, config: Mapping[str, Any]) -> _Settings:
+        try:
+            return cls.model_validate(config)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise BadInput(f"configuration: {field}={first['input']!r}: {first['msg']}") from error
+
+
+@dataclass
+class _State:
+    """What a resumed run must know besides the weights."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    best_delay_s: float = float("inf")
+    best_steps: int = 0
+    next_validation: int = 0
+
+
+class TrainingRun:
+    """One training run in its directory.
+
+    Args:
+        config: the composed ``configs/train.yaml`` as plain containers.
+        folder: the run directory; continued if it holds a checkpoint and ``resume`` is set.
+
+    Raises:
+        BadInput: the directory holds a run already, or none to resume.
+    """
+
+    def __init__(self, config: Mapping[str, Any], folder: Path, resume: bool = False) -> None:
+        self.config, self.folder = config, folder
+        if resume != (folder / CHECKPOINT).is_file():
+            word = (
+                "holds no checkpoint to resume" if resume else "holds a training run already; resume it or choose out="
+            )
+            raise BadInput(f"{folder}: {word}")
+        self._settings = _Settings.parse(config)
+        self._validation_seeds = parse_seeds(self._settings.validation.seeds)
+        self.scenario: Scenario = registry.instantiate(config["scenario"])
+        for period in config["env"]["periods"]:
+            self.scenario.period(period)
+        self._state = _State()
+        self._started = time.monotonic()
+        self._stop = False
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is over, by steps or by time, whichever is further."""
+        share = self._state.steps / self._settings.steps
+        minutes = self._settings.minutes
+        return min(1.0, max(share, self._seconds() / (60 * minutes) if minutes else 0.0))
+
+    def _seconds(self) -> float:
+        return self._state.seconds + time.monotonic() - self._started
+
+    def run(self) -> Path:
+        """Train to the end or until interrupted; returns the folder of the best policy.
+
+        Raises:
+            BadInput: the configuration cannot be used.
+            SimulationError: SUMO failed.
+        """
+        import torch
+
+        torch.set_num_threads(1)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        env = self._environment()
+        try:
+            learner = registry.instantiate(
+                self.config["agent"],
+                env=env,
+                seed=self._settings.seed,
+                progress=lambda: self.progress,
+                log_dir=self.folder / "tensorboard",
+            )
+            self._load(learner)
+            if not (self.folder / CONFIG).is_file():
+                write_text(self.folder / CONFIG, yaml.safe_dump(dict(self.config), sort_keys=False))
+            with _interrupts(self._ask_to_stop):
+                self._learn(learner)
+        finally:
+            env.close()
+        return self.folder / "best"
+
+    def _ask_to_stop(self) -> None:
+        self._stop = True
+
+    def _environment(self) -> Any:
+        episode = registry.instantiate(self.config["env"])
+        return registry.instantiate(
+            {"_target_": "greenband.envs.vector.CorridorVecEnv"},
+            scenario=self.scenario,
+            config=episode,
+            processes=self._settings.processes,
+            # a resumed run goes on with other episodes than those it has seen
+            seed=self._settings.seed + 1_000_003 * self._steps_done(),
+        )
+
+    def _steps_done(self) -> int:
+        path = self.folder / CHECKPOINT
+        return int(_read_checkpoint(path)["state"]["steps"]) if path.is_file() else 0
+
+    def _learn(self, learner: Learner) -> None:
+        from stable_baselines3.common.callbacks import CallbackList, ConvertCallback
+
+        with _progress_bar() as bar:
+            task = bar.add_task(f"training {self.folder.name}", total=1.0, delay="not validated yet")
+
+            def after_step(_locals: dict[str, Any], _globals: dict[str, Any]) -> bool:
+                self._state.steps = learner.num_timesteps
+                bar.update(task, completed=self.progress)
+                if learner.num_timesteps >= self._state.next_validation > 0:
+                    self._checkpoint(learner, bar, task)
+                return not self._stop and self.progress < 1.0
+
+            if self._state.next_validation == 0:
+                self._state.next_validation = self._settings.validation.every_steps
+            remaining = self._settings.steps - self._state.steps
+            if remaining > 0 and self.progress < 1.0:
+                learner.learn(
+                    remaining, callback=CallbackList([ConvertCallback(after_step)]), reset_num_timesteps=False
+                )
+            self._checkpoint(learner, bar, task)
+
+    def _checkpoint(self, learner: Learner, bar: Progress, task: Any) -> None:
+        """Validate and keep the policy if it is the best so far; then save everything to resume from."""
+        if not self._stop:
+            delay = self._validate(learner)
+            bar.update(task, delay=f"{delay:.1f} s, best {self._state.best_delay_s:.1f} s")
+        elif not (self.folder / "best" / "card.json").is_file():
+            self._keep(learner, None)
+        self._state.next_validation = learner.num_timesteps + self._settings.validation.every_steps
+        self._save(learner)
+
+    def _validate(self, learner: Learner) -> float:
+        """Mean delay in s over the validation seeds and the periods of training, at demand as it is."""
+        candidate = self.folder / "candidate"
+        self._write_policy(learner, candidate, None)
+        sensing = SensingConfig(self._sensing_range_m())
+        recipe = {"_target_": f"{LEARNED}.LearnedController", "folder": str(candidate)}
+        subject = Subject("candidate", config=recipe, sensing=sensing)
+        tasks = [
+            Task(subject, self.scenario, period, seed)
+            for period in self.config["env"]["periods"]
+            for seed in self._validation_seeds
+        ]
+        runs = run_all(tasks, self._settings.validation.jobs)
+        delay = sum(run.metrics["delay_s"] for run in runs) / len(runs)
+        learner.logger.record("validation/delay_s", delay)
+        path = self.folder / VALIDATION
+        head = "" if path.is_file() else "steps,seconds,delay_s,violations\n"
+        with path.open("a", encoding="utf-8") as file:
+            violations = sum(len(run.violations) for run in runs)
+            file.write(f"{head}{learner.num_timesteps},{self._seconds():.0f},{delay:.3f},{violations}\n")
+        if delay < self._state.best_delay_s:
+            self._state.best_delay_s, self._state.best_steps = delay, learner.num_timesteps
+            self._keep(learner, delay)
+        return delay
+
+    def _keep(self, learner: Learner, delay: float | None) -> None:
+        self._write_policy(learner, self.folder / "best", delay)
+
+    def _sensing_range_m(self) -> float:
+        return float(self.config["env"]["sensing"]["range_m"])
+
+    def _write_policy(self, learner: Learner, folder: Path, delay: float | None) -> None:
+        card = {
+            "greenband": __version__,
+            "sumo": sumo.version_string(),
+            "scenario": self.scenario.name,
+            "periods": list(self.config["env"]["periods"]),
+            "interval_s": int(self.config["env"]["interval_s"]),
+            "sensing_range_m": self._sensing_range_m(),
+            "seed": self._settings.seed,
+            "steps": learner.num_timesteps,
+            "validation": {"seeds": list(self._validation_seeds), "delay_s": delay},
+        }
+        network = learner.policy.scorer()  # type: ignore[operator]
+        registry.instantiate({"_target_": f"{LEARNED}.save_policy"}, folder=folder, scorer=network, card=card)
+
+    def _save(self, learner: Learner) -> None:
+        import torch
+
+        state = {**vars(self._state), "steps": learner.num_timesteps, "seconds": self._seconds()}
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "state": state,
+                "policy": learner.policy.state_dict(),
+                "optimizer": learner.policy.optimizer.state_dict(),
+                "updates": int(getattr(learner, "_n_updates", 0)),
+            },
+            buffer,
+        )
+        write_bytes(self.folder / CHECKPOINT, buffer.getvalue())
+
+    def _load(self, learner: Learner) -> None:
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return
+        saved = _read_checkpoint(path)
+        try:
+            learner.policy.load_state_dict(saved["policy"])
+            learner.policy.optimizer.load_state_dict(saved["optimizer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise BadInput(f"{path}: does not fit the run's configuration: {error}") from error
+        self._state = _State(**saved["state"])
+        learner.num_timesteps = self._state.steps
+        learner._n_updates = saved["updates"]
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read tensors and numbers; anything that would run code is refused."""
+    import pickle
+
+    import torch
+
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise BadInput(f"{path}: not a checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(saved, dict) or not {"state", "policy", "optimizer", "updates"} <= set(saved):
+        raise BadInput(f"{path}: not a checkpoint of a training run")
+    return saved
+
+
+@contextmanager
+def _interrupts(stop: Any) -> Iterator[None]:
+    """Interrupt and terminate end the run at the next step, with a checkpoint; a second interrupt ends it at once."""
+
+    def handle(number: int, _frame: Any) -> None:
+        stop()
+        signal.signal(number, previous[number])
+
+    previous: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, handle)
+    except ValueError:  # not in the main thread, as in some notebooks and launchers
+        previous.clear()
+    try:
+        yield
+    finally:
+        for caught, old in previous.items():
+            signal.signal(caught, old)
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()]
+    rest = [TimeRemainingColumn(), TextColumn("validation delay {task.fields[delay]}")]
+    with Progress(*columns, *rest, console=Console(stderr=True)) as bar:
+        yield bar
+
+
+def train(config: Mapping[str, Any]) -> Path:
+    """Train by a composed configuration; returns the run directory.
+
+    Raises:
+        BadInput: the configuration cannot be used.
+        SimulationError: SUMO failed.
+    """
+    folder = Path(config["resume"] or config["out"])
+    run = TrainingRun(config, folder, resume=config["resume"] is not None)
+    run.run()
+    return folder
