@@ -234,7 +234,7 @@ def common_cycle_s(
     It is the upper quartile over signals of the realised time between services, so that no single signal with rare
     side stages sets it, and not below what demand needs at the critical junction: a policy that hurries through many
     short services skips stages and wins by it, a fixed plan of that cycle would run out of capacity. Needed is
-    Webster's optimum, or up to 1.5 times that (so far delay rises little, he found), as it takes to hold ``SATURATION``.
+    Webster's optimum, or up to 1.5 times that (so far delay rises little), as it takes to hold ``SATURATION``.
 
     Raises:
         BadInput: the limits allow no common cycle.
