@@ -10,6 +10,7 @@ import pytest
 
 from greenband import sumo
 from greenband.errors import BadInput
+from greenband.monitor import conflicts_of
 from greenband.network import Network, Signal, derive_stages
 from greenband.scenario import Scenario
 from greenband.signals import Stage
@@ -138,6 +139,21 @@ def test_derived_stages_of_a_t_junction(tee: Network) -> None:
     assert main.greens == set(range(signal.lamps)) - from_side
     (left,) = [m for m in signal.movements if m.from_edge == "EC" and m.direction == "l"]
     assert all(main.state[i] == "g" for i in left.links)
+
+
+def test_the_monitor_reads_the_same_conflicts_in_foreign_networks(tmp_path: Path, grid: Network, tee: Network) -> None:
+    """With sidewalks too, whose crossings have lamps and ways onto pavement corners that take no request index."""
+    nodes = tee.path.parent / "n.xml"
+    edges = (tee.path.parent / "e.xml").read_text(encoding="utf-8").replace("numLanes", 'sidewalkWidth="2" numLanes')
+    (tmp_path / "e.xml").write_text(edges, encoding="utf-8")
+    walk = tmp_path / "walk.net.xml"
+    program("netconvert", "-n", str(nodes), "-e", str(tmp_path / "e.xml"), "--crossings.guess", "true", "-o", str(walk))
+    walking = Network(walk)
+    assert any("_c" in link.to_lane for link in walking.signals["C"].links)
+    for network in (grid, tee, walking):
+        for name, signal in network.signals.items():
+            assert conflicts_of(network.path, name) == signal.conflicts
+            assert signal.conflicts or len(signal.movements) == 1
 
 
 def test_chosen_signals_only(grid: Network) -> None:
