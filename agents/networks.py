@@ -32,14 +32,15 @@ class _StageEncoder(nn.Module):
         return embedded, torch.cat([mean, present], dim=1)
 
 
-PRIOR = {"approaching": 4.0, "standing": 4.0, "leaving": -2.0, "present": 1.5}
+PRIOR = {"approaching": 4.0, "standing": 4.0, "standing_per_lane": 4.0, "leaving": -2.0, "red": 4.0, "present": 1.5}
 
 
 class StageScorer(nn.Module):
     """One score per stage (logits or Q values), ``FORBIDDEN`` where the mask is off.
 
-    With ``prior`` the untrained scores are those of a soft max-pressure rule that likes to stay, through a linear path
-    beside the network: learning starts from sensible traffic instead of gridlock. All of it is trained on.
+    With ``prior`` the untrained scores are those of a soft max-pressure rule that likes to stay and minds who waited
+    long, through a linear path beside the network: learning starts from sensible traffic instead of gridlock. All of it
+    is trained on.
     """
 
     def __init__(self, hidden: int = 64, prior: bool = False) -> None:

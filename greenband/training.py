@@ -41,6 +41,8 @@ LEARNED = "greenband.agents.learned"
 
 
 class _Validation(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
     seeds: str
     every_steps: int = Field(gt=0)
     jobs: int = Field(ge=1)
@@ -48,8 +50,6 @@ class _Validation(BaseModel):
 
 class _Settings(BaseModel):
     """The run's own settings among the configuration; units in ``configs/train.yaml``."""
-
-    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     seed: int = Field(ge=0)
     processes: int = Field(ge=1)
