@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from greenband.errors import BadInput
 from greenband.formats import json as plan_json
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
+from greenband.signals import Limits
 
 __all__ = ["Existing", "FixedPlan"]
 
@@ -17,8 +18,8 @@ class FixedPlan:
     """Runs the plan of the period at every signal.
 
     Raises (on reset):
-        BadInput: a signal or period has no plan, or a plan's yellow, all-red or minimum green is not what its junction
-            needs.
+        BadInput: a signal or period has no plan, or a plan breaks its junction's limits, so that the interlock would
+            override it.
     """
 
     interval_s = 1
@@ -35,20 +36,8 @@ class FixedPlan:
         for name, signal in scenario.network.signals.items():
             if name not in plans:
                 raise BadInput(f"the plan has no junction {name} of scenario {scenario.name}, period {period}")
-            limits = signal.limits(scenario.timing)
-            for stage in plans[name].stages:
-                where = f"period {period}, junction {name}, stage {stage.name!r}"
-                if not 0 <= stage.stage < len(signal.stages):
-                    raise BadInput(f"{where}: the junction has no stage {stage.stage}")
-                if (stage.yellow_s, stage.all_red_s) != (limits.yellow_s, limits.all_red_s):
-                    raise BadInput(
-                        f"{where}: yellow {stage.yellow_s} s and all-red {stage.all_red_s} s,"
-                        f" but the junction needs {limits.yellow_s} s and {limits.all_red_s} s"
-                    )
-                if stage.go_s < limits.min_green_s[stage.stage]:
-                    raise BadInput(
-                        f"{where}: green {stage.go_s} s is below the minimum of {limits.min_green_s[stage.stage]} s"
-                    )
+            for fault in _faults(plans[name], signal.limits(scenario.timing)):
+                raise BadInput(f"period {period}, junction {name}: {fault}")
         self._active = {name: plans[name] for name in scenario.network.signals}
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
@@ -66,3 +55,22 @@ class Existing(FixedPlan):
         """Load the scenario's existing plan for the period."""
         self._plans = plan_json.read(scenario.existing_plan_file(period))
         super().reset(scenario, period)
+
+
+def _faults(plan: TimingPlan, limits: Limits) -> Iterator[str]:
+    """What the interlock would not show as planned; a plan that it must override would not be what is measured."""
+    stages = {stage.stage for stage in plan.stages}
+    if stages != set(range(len(limits.min_green_s))):
+        yield f"it has stages {sorted(stages)}, but the junction has {len(limits.min_green_s)}, from 0"
+        return
+    for stage in plan.stages:
+        shortest, red = limits.min_green_s[stage.stage], plan.cycle_s - stage.go_s
+        if (stage.yellow_s, stage.all_red_s) != (limits.yellow_s, limits.all_red_s):
+            yield (
+                f"stage {stage.name!r}: yellow {stage.yellow_s} s and all-red {stage.all_red_s} s,"
+                f" but the junction needs {limits.yellow_s} s and {limits.all_red_s} s"
+            )
+        if not shortest <= stage.go_s <= limits.max_green_s:
+            yield f"stage {stage.name!r}: green {stage.go_s} s must be {shortest} to {limits.max_green_s} s"
+        if red > limits.max_red_s:
+            yield f"stage {stage.name!r}: red {red} s is above the maximum of {limits.max_red_s} s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.scenario import Scenario
 from greenband.sensing import Camera, Measurement, SensingConfig, SignalView
 from greenband.signals import Interlock
@@ -79,7 +79,13 @@ class ControlLoop:
         return self.measure()
 
     def step(self, requests: Mapping[str, int], seconds: int) -> None:
-        """Pass requests to the interlocks, then run for some seconds, or less where the period ends."""
+        """Pass requests to the interlocks, then run for some seconds, or less where the period ends.
+
+        Raises:
+            UnknownName: a request names no signal of the scenario.
+        """
+        if unknown := requests.keys() - self.interlocks.keys():
+            raise UnknownName("signal", sorted(unknown)[0], self.interlocks)
         for name, stage in requests.items():
             self.interlocks[name].request(stage)
         self._show()
@@ -139,6 +145,8 @@ def run(
     Returns:
         Per signal, the executed stages as (time in s at which it was called in, stage index).
     """
+    if controller.interval_s < 1:
+        raise BadInput(f"a controller's interval_s must be at least 1 s, not {controller.interval_s}")
     loop = ControlLoop(scenario, period, sensing)
     try:
         controller.reset(scenario, period)

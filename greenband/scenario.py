@@ -97,8 +97,8 @@ class Scenario(_Record):
             raise BadInput(f"{path}: not a scenario: {error}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Other processes get the folder and read it themselves."""
-        return Scenario.load, (self.folder,)
+        """Pickled without the network, which other processes read themselves."""
+        return Scenario.model_validate, (self.model_dump(),)
 
     def save(self) -> None:
         """Write ``scenario.json`` into the folder."""

@@ -49,12 +49,12 @@ def load(name: str) -> Scenario:
 def _key(section: Section) -> str:
     """Hash of everything a build depends on: the specification, this package's code, and SUMO's version."""
     digest = hashlib.sha256(section.model_dump_json().encode())
-    for package in ("greenband.scenarios", "greenband.plan"):
-        for source in sorted(files(package).iterdir(), key=lambda entry: entry.name):
-            if source.name.endswith(".py"):
-                digest.update(source.read_bytes())
-    for module in ("network.py", "signals.py", "demand.py", "scenario.py"):
-        digest.update((files("greenband") / module).read_bytes())
+    sources = [source for source in files("greenband.scenarios").iterdir() if source.name.endswith(".py")]
+    core = files("greenband")
+    sources += [core / name for name in ("network.py", "signals.py", "demand.py", "scenario.py")]
+    sources += [core / "plan" / name for name in ("model.py", "splits.py")]
+    for source in sorted(sources, key=lambda entry: entry.name):
+        digest.update(source.read_bytes())
     digest.update(sumo.version_string().encode())
     return digest.hexdigest()[:16]
 

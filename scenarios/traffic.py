@@ -40,7 +40,7 @@ def route_flows(section: Section, period: str) -> list[RouteFlow]:
         for leg in by_edge.values()
         for turn in ("left", "through", "right")
     }
-    found = []
+    found: list[RouteFlow] = []
     for leg in by_edge.values():
         if leg.id not in inner:
             flow = section.flow(leg.junction.n, period, leg.heading)

@@ -71,8 +71,9 @@ def changed(plan: TimingPlan, **change: Any) -> TimingPlan:
     [
         ({"yellow_s": 2}, "yellow 2 s and all-red 2 s, but the junction needs 3 s and 2 s"),
         ({"all_red_s": 0}, "all-red 0 s"),
-        ({"green_s": 4}, "green 7 s is below the minimum of 8 s"),
-        ({"stage": 4}, "the junction has no stage 4"),
+        ({"green_s": 4}, "green 7 s must be 8 to 90 s"),
+        ({"green_s": 100}, "green 103 s must be 8 to 90 s"),
+        ({"stage": 4}, "it has stages \\[0, 2, 3, 4\\], but the junction has 4"),
     ],
 )
 def test_a_plan_that_breaks_a_limit_is_refused(
@@ -80,7 +81,7 @@ def test_a_plan_that_breaks_a_limit_is_refused(
 ) -> None:
     FixedPlan(plans).reset(jincheng, "AM")
     wrong = {"AM": {"J11": changed(plans.plans["AM"]["J11"], **change)}}
-    with pytest.raises(BadInput, match=f"junction J11, stage 'road 1 left'.*{message}"):
+    with pytest.raises(BadInput, match=f"junction J11: .*{message}"):
         FixedPlan(plans.model_copy(update={"plans": wrong})).reset(jincheng, "AM")
 
 
@@ -96,3 +97,13 @@ def test_a_plan_built_by_the_splits_passes_the_check(jincheng: Scenario) -> None
     plan = build_plan(signal, signal.limits(jincheng.timing), 100, [1, 1, 1, 1])
     origin = plan_json.read(jincheng.existing_plan_file("AM")).provenance
     FixedPlan(PlanSet(provenance=origin, plans={"AM": {"J11": plan}})).reset(jincheng, "AM")
+
+
+def test_a_stage_red_for_longer_than_the_maximum_is_refused(plans: PlanSet, jincheng: Scenario) -> None:
+    plan = plans.plans["AM"]["J11"]
+    first = plan.stages[0].model_copy(update={"green_s": 80})
+    second = plan.stages[2].model_copy(update={"green_s": 80})
+    stages = (first, plan.stages[1], second, plan.stages[3])
+    long = plan.model_copy(update={"stages": stages, "cycle_s": sum(stage.duration_s for stage in stages)})
+    with pytest.raises(BadInput, match=r"red \d+ s is above the maximum of 180 s"):
+        FixedPlan(plans.model_copy(update={"plans": {"AM": {"J11": long}}})).reset(jincheng, "AM")
