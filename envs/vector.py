@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -170,7 +171,11 @@ class _Worker:
 
 
 def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
-    """The body of a SUMO process: answer until told to close or the parent is gone."""
+    """The body of a SUMO process: answer until told to close or the parent is gone.
+
+    A terminal sends an interrupt to the whole group of processes; what to do about it is for the parent to say.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     session = None
     try:
         session = Session(scenario, config)
@@ -181,7 +186,7 @@ def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
             pipe.send(session.reset(value) if command == "reset" else session.step(value))
     except GreenbandError as error:
         pipe.send(error)
-    except (EOFError, KeyboardInterrupt, BrokenPipeError):
+    except (EOFError, BrokenPipeError):
         pass
     finally:
         if session is not None:

@@ -32,3 +32,8 @@ class UnknownName(BadInput):
         near = difflib.get_close_matches(value, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         super().__init__(f"unknown {kind} {value!r}: choose from {', '.join(known) or 'none'}{hint}")
+        self._made_of = kind, value, known
+
+    def __reduce__(self) -> tuple[type[UnknownName], tuple[str, str, list[str]]]:
+        """So that it can come back from another process."""
+        return type(self), self._made_of
