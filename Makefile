@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
-.PHONY: help demo test lint format install clean
+.PHONY: help demo test lint format docs install clean
 
 help:
 	@echo "make demo    install, then build, learn, compare, export and re-simulate on a short section (about 10 minutes)"
 	@echo "make test    install with the developer tools, run the tests"
 	@echo "make lint    style and types"
 	@echo "make format  put the code into shape"
+	@echo "make docs    write the command-line reference anew"
 	@echo "make install only install"
 
 $(BIN)/python:
@@ -41,6 +42,9 @@ lint: $(STAMPS)/dev
 format: $(STAMPS)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMPS)/dev
+	$(BIN)/python -m typer greenband.cli.app utils docs --name greenband --output docs/cli.md
 
 clean:
 	rm -rf $(VENV)

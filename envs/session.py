@@ -46,6 +46,8 @@ class EpisodeConfig:
             raise BadInput(f"interval_s must be at least 1 s, not {self.interval_s}")
         if not self.periods or not self.demand:
             raise BadInput("an episode needs at least one period and one demand factor")
+        if not all(factor > 0 for factor in self.demand):
+            raise BadInput(f"demand factors must be above 0, not {', '.join(map(str, self.demand))}")
 
 
 @dataclass(frozen=True)

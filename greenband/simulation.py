@@ -11,16 +11,17 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from greenband import sumo
-from greenband.errors import SimulationError
+from greenband.errors import SimulationError, UnknownName
 from greenband.scenario import Scenario
 
 __all__ = ["Backend", "Records", "Simulation"]
 
-Backend = Literal["auto", "libsumo", "traci", "gui"]
+Backend = str  # auto, libsumo, traci, gui, or host:port
+BACKENDS = ("auto", "libsumo", "traci", "gui")
 _labels = itertools.count()
 _libsumo_taken = False
 
@@ -53,11 +54,13 @@ class Simulation:
         scenario, period, seed: what to run; the seed fixes arrivals and driver behaviour.
         demand: factor on all flows.
         records: where SUMO keeps trips and displayed lamps; None keeps nothing, which is faster.
-        backend: ``auto`` takes libsumo, or TraCI where this process already runs a session.
-        remote: ``host:port`` of a SUMO that was started with ``--remote-port`` on these files.
+        backend: ``auto`` takes libsumo, or TraCI where this process already runs a session; ``libsumo``, ``traci`` or
+            ``gui`` ask for one; ``host:port`` is a SUMO that waits there, started with ``--remote-port`` on any
+            network, which sees this machine's files.
 
     Raises:
-        SimulationError: SUMO cannot be started.
+        UnknownName: there is no such backend.
+        SimulationError: SUMO cannot be started or reached.
     """
 
     def __init__(
@@ -69,15 +72,16 @@ class Simulation:
         demand: float = 1.0,
         records: Records | None = None,
         backend: Backend = "auto",
-        remote: str | None = None,
     ) -> None:
+        if backend not in BACKENDS and not backend.rpartition(":")[2].isdigit():
+            raise UnknownName("backend", backend, [*BACKENDS, "host:port"])
         self.scenario = scenario
         self.period = scenario.period(period)
         self._scratch = tempfile.TemporaryDirectory(prefix="greenband-")
-        self._libsumo = False
+        self._libsumo, self._remote = False, ":" in backend
         try:
             command = self._command(period, seed, demand, records)
-            self.api = self._connect(command, backend, remote)
+            self.api = self._connect(command, backend)
         except BaseException:
             self._scratch.cleanup()
             raise
@@ -114,6 +118,8 @@ class Simulation:
             return
         self._open = False
         try:
+            if self._remote:  # nobody waits for that SUMO's end: loading anew makes it complete its files now
+                self.api.load(["--net-file", str(self.scenario.folder / self.scenario.network_file)])
             self.api.close()
         finally:
             if self._libsumo:
@@ -141,32 +147,39 @@ class Simulation:
             command += ["--tripinfo-output.write-unfinished", "true", "--tripinfo-output.write-undeparted", "true"]
         return [*command, "--additional-files", ",".join(additional)] if additional else command
 
-    def _connect(self, command: list[str], backend: Backend, remote: str | None) -> Any:
+    def _connect(self, command: list[str], backend: Backend) -> Any:
         global _libsumo_taken
         if backend == "libsumo" and _libsumo_taken:
             raise SimulationError("libsumo already runs a session in this process; close it or use backend=traci")
-        if remote is None and (backend == "libsumo" or (backend == "auto" and not _libsumo_taken)):
+        if backend == "libsumo" or (backend == "auto" and not _libsumo_taken):
             import libsumo
 
             _start(libsumo, ["sumo", *command])
             self._libsumo = _libsumo_taken = True
             return libsumo
+        if self._remote:
+            return _waiting(backend, command)
         import traci
 
         label = f"greenband-{next(_labels)}"
-        if remote is not None:
-            host, _, port = remote.rpartition(":")
-            if not port.isdigit():
-                raise SimulationError(f"remote SUMO {remote!r} is not of the form host:port")
-            try:
-                traci.init(port=int(port), host=host or "localhost", numRetries=10, label=label)
-            except Exception as error:  # traci raises bare socket, Fatal and TraCI errors here
-                raise SimulationError(f"no SUMO answers at {remote}: {error}") from error
-        else:
-            program = sumo.binary("sumo-gui" if backend == "gui" else "sumo")
-            gui = ["--start", "--quit-on-end"] if backend == "gui" else []
-            _start(traci, [program, *command, *gui], label=label)
+        program = sumo.binary("sumo-gui" if backend == "gui" else "sumo")
+        gui = ["--start", "--quit-on-end"] if backend == "gui" else []
+        _start(traci, [program, *command, *gui], label=label)
         return traci.getConnection(label)
+
+
+def _waiting(address: str, command: list[str]) -> Any:
+    """Connect to a SUMO that waits at ``host:port`` and have it load these files."""
+    import traci
+
+    label, (host, _, port) = f"greenband-{next(_labels)}", address.rpartition(":")
+    try:
+        traci.init(port=int(port), host=host or "localhost", numRetries=3, label=label)
+        connection = traci.getConnection(label)
+        connection.load(command)
+    except Exception as error:  # traci raises bare socket, Fatal and TraCI errors here
+        raise SimulationError(f"no SUMO that loads the scenario at {address}: {error}") from error
+    return connection
 
 
 def _options(network: Path, routes: Path, begin_s: int, seed: int) -> list[str]:

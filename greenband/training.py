@@ -38,6 +38,7 @@ __all__ = ["TrainingRun", "train"]
 
 CHECKPOINT, CONFIG, VALIDATION = "checkpoint.pt", "config.yaml", "validation.csv"
 LEARNED = "greenband.agents.learned"
+SAVE_EVERY_S = 30.0
 
 
 class _Validation(BaseModel):
@@ -103,6 +104,7 @@ class TrainingRun:
             self.scenario.period(period)
         self._state = _State()
         self._started = time.monotonic()
+        self._saved = self._started
         self._stop = False
 
     @property
@@ -173,6 +175,8 @@ class TrainingRun:
                 bar.update(task, completed=self.progress)
                 if learner.num_timesteps >= self._state.next_validation > 0:
                     self._checkpoint(learner, bar, task)
+                elif time.monotonic() - self._saved > SAVE_EVERY_S:
+                    self._save(learner)
                 return not self._stop and self.progress < 1.0
 
             if self._state.next_validation == 0:
@@ -255,6 +259,7 @@ class TrainingRun:
             buffer,
         )
         write_bytes(self.folder / CHECKPOINT, buffer.getvalue())
+        self._saved = time.monotonic()
 
     def _load(self, learner: Learner) -> None:
         path = self.folder / CHECKPOINT

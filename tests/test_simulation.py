@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import libsumo
 import pytest
+import sumolib
 
-from greenband import simulation
-from greenband.errors import BadInput, SimulationError
+from greenband import simulation, sumo
+from greenband.errors import BadInput, SimulationError, UnknownName
 from greenband.scenario import Scenario
 from greenband.simulation import Records, Simulation
 
@@ -82,9 +84,27 @@ def test_a_broken_network_is_an_error_and_leaves_the_backend_free(
         after.advance(after.now + 1)
 
 
-def test_a_remote_must_be_host_and_port(jincheng: Scenario) -> None:
-    with pytest.raises(SimulationError, match="host:port"):
-        Simulation(jincheng, "AM", 0, remote="somewhere")
+def test_an_unknown_backend_names_the_nearest(jincheng: Scenario) -> None:
+    with pytest.raises(UnknownName, match=r"host:port.*did you mean 'libsumo'"):
+        Simulation(jincheng, "AM", 0, backend="libsum")
+
+
+def test_a_waiting_sumo_runs_the_scenario_as_its_own(
+    jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    short = shorten(jincheng, duration_s=100)
+    port = sumolib.miscutils.getFreeSocketPort()
+    network = str(short.folder / short.network_file)
+    command = [sumo.binary("sumo"), "-n", network, "--remote-port", str(port), "--no-warnings", "--no-step-log"]
+    with subprocess.Popen(command, env=sumo.environment(), stdout=subprocess.DEVNULL) as waiting:
+        remote = trips(short, 4, tmp_path / "remote", f"127.0.0.1:{port}")
+        assert waiting.wait(timeout=20) == 0
+    assert remote == trips(short, 4, tmp_path / "here")
+
+
+def test_nobody_at_the_address_is_an_error(jincheng: Scenario) -> None:
+    with pytest.raises(SimulationError, match=r"at 127\.0\.0\.1:1:"):
+        Simulation(jincheng, "AM", 0, backend="127.0.0.1:1")
 
 
 def test_scratch_files_are_removed(jincheng: Scenario) -> None:

@@ -54,9 +54,23 @@ def scenarios(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def train(context: typer.Context) -> None:
-    """Learn a policy: greenband train [HYDRA OVERRIDES] [-m] [--resume RUN]."""
+    """Learn a policy.
+
+    greenband train [OVERRIDES] [-m] [--resume RUN]; the overrides are Hydra's, for example:
+
+    greenband train scenario=shixin_short agent=ppo seed=1 minutes=20
+
+    greenband train -m agent=ppo,dqn seed=1,2 scenario=jincheng (every combination, one after the other)
+
+    greenband train --resume runs/NAME (continue an interrupted run, with its own configuration)
+
+    Groups and settings, with their units, are in the package's configs/; --cfg job prints them as they would be used.
+    """
     from greenband.cli import train as command
 
+    if {"-h", "--help"} & set(context.args):
+        typer.echo(context.get_help())
+        return
     command.run(context.args)
 
 
@@ -70,11 +84,14 @@ def evaluate(
     demand: Annotated[float, typer.Option(help="Factor on all flows.")] = 1.0,
     json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
     gui: Annotated[bool, typer.Option("--gui", help="Watch in SUMO's GUI, one run at a time.")] = False,
+    remote: Annotated[
+        str | None, typer.Option(help="host:port of a waiting SUMO to run on, one run at a time.")
+    ] = None,
 ) -> None:
     """Simulate subjects on the same seeds and compare them; the first is the reference."""
     from greenband.cli import evaluate as command
 
-    command.run(subjects, scenario, period, seeds, jobs, demand, json, gui)
+    command.run(subjects, scenario, period, seeds, jobs, demand, json, "gui" if gui else remote or "auto")
 
 
 @app.command()
@@ -84,12 +101,16 @@ def plan(
     out: Annotated[Path, typer.Option(help="Folder for plan.json.")],
     period: Annotated[str, typer.Option(help="Periods, or all.")] = "all",
     seeds: Seeds = "10000:10004",
+    compare: Annotated[str, typer.Option(help="Seeds to compare existing plan, subject and table on.")] = "0:4",
     jobs: Jobs = 0,
 ) -> None:
-    """Make one fixed timing plan per junction and period from what a policy or method does."""
+    """Make one fixed timing plan per junction and period from what a policy or method does.
+
+    Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
+    """
     from greenband.cli import plan as command
 
-    command.run(subject, scenario, out, period, seeds, jobs)
+    command.run(subject, scenario, out, period, seeds, compare, jobs)
 
 
 @app.command()

@@ -24,15 +24,14 @@ def run(
     jobs: int,
     demand: float,
     json: Path | None,
-    gui: bool,
+    backend: Backend,
 ) -> None:
     """Evaluate and print; the JSON file holds one object, or a list of them for several periods."""
     if not demand > 0:
         raise BadInput(f"--demand {demand}: must be above 0")
     numbers, found = parse_seeds(seeds), registry.scenario(scenario)
-    backend: Backend = "gui" if gui else "auto"
     results = [
-        compare(subjects, found, name, numbers, 1 if gui else processes(jobs), demand, backend)
+        compare(subjects, found, name, numbers, processes(jobs) if backend == "auto" else 1, demand, backend)
         for name in periods_of(found, period)
     ]
     for result in results:

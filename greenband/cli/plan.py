@@ -7,8 +7,10 @@ from pathlib import Path
 
 from greenband import formats, registry
 from greenband.cli.common import counting, err, periods_of, processes
+from greenband.cli.evaluate import compare
+from greenband.cli.table import show
 from greenband.errors import BadInput
-from greenband.evaluation import Subject, parse_seeds, resolve
+from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.runner import Task, run_all
 from greenband.plan.distil import distil
 from greenband.plan.model import PlanSet
@@ -17,13 +19,18 @@ from greenband.scenario import Scenario
 __all__ = ["make_plans", "run"]
 
 
-def run(subject: str, scenario: str, out: Path, period: str, seeds: str, jobs: int) -> None:
-    """Write ``plan.json`` into ``out``."""
-    found = registry.scenario(scenario)
-    plans = make_plans(resolve(subject), found, periods_of(found, period), parse_seeds(seeds), processes(jobs))
+def run(subject: str, scenario: str, out: Path, period: str, seeds: str, compare_on: str, jobs: int) -> None:
+    """Write ``plan.json`` into ``out``, then compare existing plan, subject and that file; ``results.json`` too."""
+    found, jobs, numbers = registry.scenario(scenario), processes(jobs), parse_seeds(compare_on)
+    periods = periods_of(found, period)
+    plans = make_plans(resolve(subject), found, periods, parse_seeds(seeds), jobs)
     path = formats.write(plans, found, "json", out)[0]
     err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
-    err.print(f"  greenband evaluate existing {subject} {path} --scenario {scenario}", soft_wrap=True)
+    subjects = list(dict.fromkeys(["existing", subject, str(path)]))
+    results = [compare(subjects, found, name, numbers, jobs) for name in periods]
+    for result in results:
+        show(result)
+    save(results, out / "results.json")
     err.print(f"  greenband export {path} --format all --out {out / 'tables'}", soft_wrap=True)
 
 

@@ -15,15 +15,6 @@ from greenband.errors import BadInput, GreenbandError, UnknownName
 __all__ = ["run"]
 
 GROUPS = ("scenario", "agent", "env", "sensing")
-HELP = """Usage: greenband train [OVERRIDES] [-m] [--resume RUN]
-
-Learn a policy. OVERRIDES are Hydra's, for example:
-  greenband train scenario=shixin_short agent=ppo seed=1 minutes=20
-  greenband train -m agent=ppo,dqn seed=1,2 scenario=jincheng     every combination, one after the other
-  greenband train --resume runs/NAME                              continue an interrupted run
-
-Groups and settings, with their units, are in the package's configs/; --cfg job prints them as they would be used.
-"""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -32,9 +23,6 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         BadInput: an override names nothing, or the configuration cannot be used.
     """
-    if {"-h", "--help"} & set(arguments):
-        sys.stdout.write(HELP)
-        return
     overrides, resume = _split(list(arguments))
     if resume is not None:
         _resume(resume, overrides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -111,7 +112,9 @@ def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = No
     """
     if jobs < 1:
         raise BadInput(f"jobs must be at least 1, not {jobs}")
-    with ProcessPoolExecutor(min(jobs, max(len(tasks), 1)), mp_context=mp.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        min(jobs, max(len(tasks), 1)), mp_context=mp.get_context("spawn"), initializer=_die_quietly
+    ) as pool:
         futures: list[Future[Run]] = [pool.submit(run_one, task) for task in tasks]
         try:
             for future in as_completed(futures):
@@ -123,6 +126,11 @@ def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = No
             raise SimulationError("a SUMO process ended unexpectedly; no result was lost before it") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _die_quietly() -> None:
+    """An interrupt ends a worker without a traceback; the parent says what happened."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def evaluate(

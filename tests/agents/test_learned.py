@@ -1,0 +1,147 @@
+"""Policy files: what is saved acts the same when loaded; what is not a policy is refused and runs no code."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from greenband.agents.learned import CARD, WEIGHTS, LearnedController, save_policy
+from greenband.agents.networks import StageScorer
+from greenband.control import ControlLoop, Controller, run
+from greenband.errors import BadInput
+from greenband.observation import OBSERVATION_SIZE, Encoder
+from greenband.scenario import Scenario
+
+FACTS = {"interval_s": 5, "sensing_range_m": 80.0}
+
+
+def scorer(hidden: int = 16) -> StageScorer:
+    torch.manual_seed(hidden)
+    made: StageScorer = StageScorer(hidden, prior=True)
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A good policy."""
+    save_policy(tmp_path / "policy", scorer(), FACTS)
+    return tmp_path / "policy"
+
+
+def edit_card(folder: Path, **change: Any) -> None:
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    (folder / CARD).write_text(json.dumps({**card, **change}), encoding="utf-8")
+
+
+def test_round_trip_decides_alike(folder: Path, shixin_short: Scenario, shorten: Callable[..., Scenario]) -> None:
+    controller, network = LearnedController(folder), scorer()
+    short = shorten(shixin_short, duration_s=100, warmup_s=60)
+    loop = ControlLoop(short, "AM")
+    encoder = Encoder(short.network, loop.limits)
+    assert isinstance(controller, Controller)
+    controller.reset(short, "AM")
+    try:
+        measurement = loop.reset(2)
+        seen = set()
+        while not loop.done:
+            with torch.inference_mode():
+                expected = network(torch.from_numpy(encoder.encode(measurement))).argmax(1).tolist()
+            wanted = controller.decide(measurement)
+            assert dict(wanted) == dict(zip(short.network.signals, expected, strict=True))
+            assert all(measurement.signals[name].allowed[stage] for name, stage in wanted.items())
+            seen |= set(expected)
+            loop.step(wanted, 5)
+            measurement = loop.measure()
+        assert len(seen) > 1
+    finally:
+        loop.close()
+
+
+def test_a_controller_forgets_between_runs(
+    folder: Path, jincheng: Scenario, shixin_short: Scenario, shorten: Callable[..., Scenario]
+) -> None:
+    controller, short = LearnedController(folder), shorten(jincheng, duration_s=100, warmup_s=60)
+    first = run(controller, short, "AM", 1)
+    run(controller, shorten(shixin_short, duration_s=20, warmup_s=10), "AM", 1)
+    assert run(controller, short, "AM", 1) == first
+
+
+def test_card_and_files(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    assert card == {**FACTS, "hidden": 16, "observation_size": OBSERVATION_SIZE}
+    assert sorted(path.name for path in folder.iterdir()) == [CARD, WEIGHTS]
+    assert LearnedController(str(folder)).interval_s == 5
+
+
+def test_saving_again_replaces(folder: Path) -> None:
+    save_policy(folder, scorer(32), {**FACTS, "interval_s": 7})
+    assert LearnedController(folder).interval_s == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"observation_size": 77}, f"made for observations of size 77, this version has {OBSERVATION_SIZE}"),
+        ({"hidden": 64}, "policy.safetensors: not the weights of a policy"),
+        ({"hidden": "many"}, "card.json: not a policy card"),
+        ({"hidden": 0}, "card.json: not a policy card"),
+        ({"interval_s": None}, "card.json: not a policy card"),
+        ({"interval_s": 0}, "card.json: not a policy card"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused(change: dict[str, Any], message: str, folder: Path) -> None:
+    edit_card(folder, **change)
+    with pytest.raises(BadInput, match=message):
+        LearnedController(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "{}", '"hidden interval_s"', '{"hidden": 16}'])
+def test_a_broken_card_is_refused(text: str, folder: Path) -> None:
+    (folder / CARD).write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match=r"card\.json: not a policy card"):
+        LearnedController(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 7, b"\xff" * 64, b"not weights, but long enough to be read as some"])
+def test_broken_weights_are_refused(data: bytes, folder: Path) -> None:
+    (folder / WEIGHTS).write_bytes(data)
+    with pytest.raises(BadInput, match=r"policy\.safetensors: not the weights of a policy"):
+        LearnedController(folder)
+
+
+def test_missing_files_are_named(folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(BadInput, match=r"policy\.safetensors"):
+        LearnedController(folder)
+    with pytest.raises(BadInput, match=r"card\.json"):
+        LearnedController(folder / "nowhere")
+
+
+class Bomb:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_loading_does_not_unpickle(folder: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "code ran"
+    for data in (pickle.dumps(Bomb(mark)), pickle.dumps({"score": Bomb(mark)}, protocol=2)):
+        (folder / WEIGHTS).write_bytes(data)
+        with pytest.raises(BadInput, match="not the weights of a policy"):
+            LearnedController(folder)
+        torch.save(Bomb(mark), folder / WEIGHTS)
+        with pytest.raises(BadInput, match="not the weights of a policy"):
+            LearnedController(folder)
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Bomb(mark)))
+    assert mark.exists()  # the bomb is a real one

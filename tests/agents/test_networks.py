@@ -1,0 +1,105 @@
+"""Stage networks: forbidden stages score far below, stages are treated alike, padding does not count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from greenband.agents.networks import FORBIDDEN, PRIOR, StageScorer, StageValue
+from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, SIGNAL_FEATURES, STAGE_FEATURES
+
+F = len(STAGE_FEATURES)
+
+
+def observations(batch: int, stages: int, seed: int = 0) -> torch.Tensor:
+    """Random traffic at signals with so many stages, some of them forbidden, the second one shown."""
+    generator = torch.Generator().manual_seed(seed)
+    table = torch.zeros(batch, MAX_STAGES, F)
+    table[:, :stages] = torch.rand(batch, stages, F, generator=generator)
+    table[:, :, 1] = (torch.arange(MAX_STAGES) < stages).float()
+    table[:, :, 0] = (table[:, :, 0] > 0.4).float()
+    table[:, stages - 1, 0] = 1.0
+    table[:, :, 2] = 0.0
+    table[:, 1, 2] = 1.0
+    return join(table, torch.rand(batch, len(SIGNAL_FEATURES), generator=generator))
+
+
+def join(table: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
+    return torch.cat([table.flatten(1), signal], dim=1)
+
+
+def split(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return rows[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F), rows[:, MAX_STAGES * F :]
+
+
+def scorer(prior: bool = False) -> StageScorer:
+    """A scorer whose every weight matters."""
+    torch.manual_seed(3)
+    made: Any = StageScorer(16, prior)
+    with torch.no_grad():
+        made.linear.weight.add_(torch.randn(1, F))
+    return made  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("prior", [False, True])
+def test_forbidden_stages_score_far_below(prior: bool) -> None:
+    rows = observations(200, 5)
+    scores = StageScorer(16, prior)(rows)
+    allowed = split(rows)[0][:, :, 0] > 0.5
+    assert scores.shape == (200, MAX_STAGES)
+    assert 0 < allowed.sum() < allowed.numel()
+    assert (scores[~allowed] == FORBIDDEN).all()
+    assert (scores[allowed].abs() < 1e3).all()
+    assert allowed[torch.arange(200), scores.argmax(1)].all()
+    assert (torch.softmax(scores, 1)[~allowed] == 0).all()
+
+
+def test_permuting_stages_permutes_scores() -> None:
+    rows = observations(50, 6)
+    table, signal = split(rows)
+    network, value = scorer(), StageValue(16)
+    for seed in range(5):
+        order = torch.randperm(MAX_STAGES, generator=torch.Generator().manual_seed(seed))
+        shuffled = join(table[:, order], signal)
+        torch.testing.assert_close(network(shuffled), network(rows)[:, order], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(value(shuffled), value(rows), rtol=1e-4, atol=1e-5)
+
+
+def test_padding_does_not_change_scores() -> None:
+    rows = observations(50, 4)
+    table, signal = split(rows)
+    dirty = table.clone()
+    dirty[:, 4:, 3:] = 7.0  # rows that do not exist, whatever stands in them
+    network, value = scorer(), StageValue(16)
+    torch.testing.assert_close(network(join(dirty, signal)), network(rows))
+    torch.testing.assert_close(value(join(dirty, signal)), value(rows))
+
+
+def test_scores_depend_on_the_stage_the_others_and_the_signal() -> None:
+    rows = observations(1, 4)
+    table, signal = split(rows)
+    table[:, :4, 0] = 1.0
+    network = scorer()
+    base = network(join(table, signal))[0, :4]
+    busier = table.clone()
+    busier[0, 2, STAGE_FEATURES.index("standing")] += 0.5
+    assert (network(join(busier, signal))[0, :4] != base).all()
+    assert (network(join(table, signal + 0.5))[0, :4] != base).all()
+
+
+def test_the_prior_prefers_queues_long_waits_and_staying() -> None:
+    for name, weight in PRIOR.items():
+        table, signal = torch.zeros(1, MAX_STAGES, F), torch.zeros(1, len(SIGNAL_FEATURES))
+        table[:, :4, :2] = 1.0
+        table[:, 2, STAGE_FEATURES.index(name)] = 1.0
+        scores = StageScorer(64, prior=True)(join(table, signal))[0, :4]
+        assert (scores.argmax() == 2) == (weight > 0), name
+        assert (scores.argmin() == 2) == (weight < 0), name
+
+
+def test_layout_is_what_the_observation_says() -> None:
+    assert observations(1, 4).shape == (1, OBSERVATION_SIZE)
+    assert STAGE_FEATURES[:3] == ("allowed", "exists", "present")
+    assert set(PRIOR) <= set(STAGE_FEATURES)

@@ -1,0 +1,174 @@
+"""PPO and DQN keep to the mask wherever they choose, and solve a tiny problem in seconds."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from greenband import registry
+from greenband.agents import learners
+from greenband.agents.policies import MaskedDQN
+from greenband.envs.spaces import action_space, observation_space
+from greenband.observation import MAX_STAGES, STAGE_FEATURES, action_mask
+
+F = len(STAGE_FEATURES)
+STANDING, LEAVING, APPROACHING = (STAGE_FEATURES.index(n) for n in ("standing", "leaving", "approaching"))
+PPO = {"n_steps": 32, "batch_size": 128, "n_epochs": 6, "gamma": 0.5, "learning_rate": 1e-2, "hidden": 16}
+DQN = {
+    **{"learning_starts": 200, "batch_size": 64, "gamma": 0.5, "learning_rate": 5e-3, "hidden": 16},
+    **{"train_freq": 4, "gradient_steps": 4, "target_update_interval": 200, "buffer_size": 5000},
+}
+
+
+class Game(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
+    """One of four stages pays 1, the others 0: that with the feature ``good`` at 1. The prior would take another.
+
+    Some stages are forbidden, never the good one; asking for one of those ends the test.
+    """
+
+    good = LEAVING  # the untrained policy shuns full exits, so that there is something to learn
+    observation_space, action_space = observation_space(), action_space()
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self.asked_forbidden = 0
+
+    def _draw(self) -> npt.NDArray[np.float32]:
+        table = np.zeros((MAX_STAGES, F), np.float32)
+        self._best = int(self._rng.integers(4))
+        table[:4, 0] = self._rng.random(4) < 0.7
+        table[:4, 1] = 1
+        table[0, 2] = 1
+        table[:4, APPROACHING] = self._rng.random(4) * 0.5
+        table[self._best, [0, self.good]] = 1
+        self.mask = table[:, 0] > 0.5
+        return np.concatenate([table.ravel(), np.zeros(3, np.float32)])
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        self._left = 25
+        return self._draw(), {}
+
+    def step(self, action: np.int64) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        self.asked_forbidden += not self.mask[action]
+        reward = float(action == self._best)
+        self._left -= 1
+        return self._draw(), reward, False, self._left == 0, {}
+
+
+def games(count: int = 4) -> DummyVecEnv:
+    return DummyVecEnv([lambda k=k: Game(k) for k in range(count)])  # type: ignore[misc]
+
+
+def asked_forbidden(env: DummyVecEnv) -> int:
+    return sum(int(value) for value in env.get_attr("asked_forbidden"))
+
+
+def score(learner: Any, rounds: int = 100) -> float:
+    """Mean reward of its deterministic choices in games that it did not train on."""
+    env = DummyVecEnv([lambda: Game(999)])
+    rows, total = env.reset(), 0.0
+    for _ in range(rounds):
+        rows, rewards, _, _ = env.step(learner.predict(rows, deterministic=True)[0])  # type: ignore[assignment]
+        total += float(rewards[0])
+    return total / rounds
+
+
+def make(name: str, env: DummyVecEnv, folder: Path, progress: float = 0.0) -> Any:
+    settings = {"ppo": PPO, "dqn": DQN}[name]
+    return getattr(learners, name)(env, 1, lambda: progress, folder, **settings)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("ppo", 4000), ("dqn", 4000)])
+def test_it_learns_and_never_asks_for_a_forbidden_stage(name: str, steps: int, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    env = games()
+    learner = make(name, env, tmp_path)
+    before = score(learner)
+    learner.learn(steps)
+    assert asked_forbidden(env) == 0
+    assert before < 0.7
+    assert score(learner) > 0.95
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("name", ["ppo", "dqn"])
+def test_choices_stay_within_the_mask(name: str, deterministic: bool, tmp_path: Path) -> None:
+    env = games(64)
+    learner = make(name, env, tmp_path)
+    learner.exploration_rate = 1.0
+    rows = env.reset()
+    chosen = set()
+    for _ in range(30):
+        actions, _ = learner.predict(rows, deterministic=deterministic)
+        assert action_mask(np.asarray(rows))[np.arange(64), actions].all()
+        chosen |= set(actions.tolist())
+        rows = env.step(actions)[0]
+    assert chosen == {0, 1, 2, 3}
+    one, _ = learner.predict(np.asarray(rows)[0], deterministic=deterministic)
+    assert np.shape(one) == ()
+    assert action_mask(np.asarray(rows)[0])[int(one)]
+
+
+def test_dqn_warms_up_and_explores_over_all_allowed_stages(tmp_path: Path) -> None:
+    env = games(64)
+    learner: MaskedDQN = make("dqn", env, tmp_path)
+    learner._last_obs = env.reset()
+    masks = action_mask(np.asarray(learner._last_obs))
+    for learning_starts in (10, 0):  # warm-up, then epsilon-greedy with epsilon 1
+        learner.exploration_rate = 1.0
+        drawn = np.stack([learner._sample_action(learning_starts, None, 64)[0] for _ in range(150)])
+        for slot, mask in enumerate(masks):
+            assert set(drawn[:, slot].tolist()) == set(np.flatnonzero(mask).tolist())
+    learner.exploration_rate = 0.0
+    greedy, _ = learner.predict(learner._last_obs, deterministic=True)
+    assert (learner.predict(learner._last_obs)[0] == greedy).all()
+
+
+def test_ppo_gives_forbidden_stages_no_probability(tmp_path: Path) -> None:
+    env = games(64)
+    learner = make("ppo", env, tmp_path)
+    rows = torch.as_tensor(np.asarray(env.reset()))
+    distribution = learner.policy.get_distribution(rows).distribution
+    assert (distribution.probs[~action_mask(rows.numpy())] == 0).all()
+    _, log_prob, entropy = learner.policy.evaluate_actions(rows, distribution.sample())
+    assert torch.isfinite(log_prob).all()
+    assert torch.isfinite(entropy).all()
+    assert (entropy <= np.log(4) + 1e-5).all()
+
+
+def test_every_weight_of_ppo_is_trained(tmp_path: Path) -> None:
+    env = games()
+    learner = make("ppo", env, tmp_path)
+    held = {id(p) for group in learner.policy.optimizer.param_groups for p in group["params"]}
+    assert {id(p) for p in learner.policy.parameters()} == held
+    before = {name: value.clone() for name, value in learner.policy.scorer().state_dict().items()}
+    learner.learn(128)
+    after = learner.policy.scorer().state_dict()
+    assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
+
+
+def test_the_learning_rate_falls_to_a_tenth(tmp_path: Path) -> None:
+    for name, rate in (("ppo", 1e-2), ("dqn", 5e-3)):
+        assert make(name, games(), tmp_path, 0.0).lr_schedule(1.0) == pytest.approx(rate)
+        assert make(name, games(), tmp_path, 1.0).lr_schedule(1.0) == pytest.approx(rate / 10)
+
+
+@pytest.mark.parametrize("name", registry.names("agent"))
+def test_the_shipped_settings_make_a_learner(name: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*truncated mini-batch")  # four slots are fewer than in training
+        learner = registry.make("agent", name, env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path)
+    assert learner.policy.scorer().hidden == 64
+
+
+def test_a_setting_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="greenband.agents.learners.ppo.*gama"):
+        registry.make("agent", "ppo", gama=0.9, env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path)

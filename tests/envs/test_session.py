@@ -1,0 +1,105 @@
+"""Episodes: what their configuration refuses, what each seed draws, and which seeds are for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from greenband.control import ControlLoop
+from greenband.envs import EpisodeConfig
+from greenband.envs.session import TRAINING_SEEDS, Session, controlled_signals, fresh_seed
+from greenband.errors import BadInput, UnknownName
+from greenband.scenario import Scenario
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"interval_s": 0}, "interval_s must be at least 1 s, not 0"),
+        ({"interval_s": -5}, "interval_s must be at least 1 s, not -5"),
+        ({"periods": ()}, "at least one period"),
+        ({"demand": ()}, "at least one .*demand factor"),
+        ({"demand": (1.0, -0.5)}, "demand factors must be above 0, not 1.0, -0.5"),
+        ({"demand": (0.0,)}, "demand factors must be above 0"),
+    ],
+)
+def test_what_a_configuration_refuses(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        EpisodeConfig(**change)
+
+
+def test_names_must_be_the_scenarios(jincheng: Scenario) -> None:
+    with pytest.raises(UnknownName, match="unknown period of jincheng 'XM': choose from AM, OFF, PM"):
+        Session(jincheng, EpisodeConfig(periods=("AM", "XM")))
+    with pytest.raises(UnknownName, match="unknown signal of jincheng 'J12'.*did you mean 'J11'"):
+        Session(jincheng, EpisodeConfig(signals=("J12",)))
+
+
+def test_an_unknown_controller_of_the_others_is_named(shixin_short: Scenario) -> None:
+    some = tuple(list(shixin_short.network.signals)[:1])
+    with pytest.raises(UnknownName, match="unknown controller 'maxpresure'.*did you mean 'maxpressure'"):
+        Session(shixin_short, EpisodeConfig(signals=some, others="maxpresure"))
+
+
+def test_signals_come_in_the_networks_order(shixin_short: Scenario) -> None:
+    names = list(shixin_short.network.signals)
+    assert controlled_signals(shixin_short, EpisodeConfig()) == names
+    assert controlled_signals(shixin_short, EpisodeConfig(signals=(names[3], names[1]))) == [names[1], names[3]]
+
+
+def test_periods_and_demand_are_drawn_by_the_seed(jincheng: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, drawn = ControlLoop.reset, []
+
+    def note(self: ControlLoop, seed: int, **settings: Any) -> Any:
+        drawn.append((self.period_name, settings["demand"]))
+        return real(self, seed, **settings)
+
+    monkeypatch.setattr(ControlLoop, "reset", note)
+    periods = tuple(jincheng.periods)[:2]
+    session = Session(jincheng, EpisodeConfig(periods=periods, demand=(0.5, 1.0)))
+    try:
+        for seed in [*range(12), *range(12)]:
+            session.reset(seed)
+    finally:
+        session.close()
+    assert drawn[:12] == drawn[12:]
+    assert set(drawn) == {(period, factor) for period in periods for factor in (0.5, 1.0)}
+
+
+def test_more_demand_brings_more_vehicles(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
+    def vehicles(factor: float) -> int:
+        session = Session(shorten(jincheng), EpisodeConfig(demand=(factor,)))
+        try:
+            session.reset(3)
+            for _ in range(12):
+                session.step(np.array([0]))
+            simulation = session._loop.simulation
+            return int(simulation.api.vehicle.getIDCount())
+        finally:
+            session.close()
+
+    assert vehicles(0.2) < vehicles(0.6) < vehicles(1.0)
+
+
+def test_training_seeds_stay_clear_of_validation_and_report() -> None:
+    assert TRAINING_SEEDS == range(10_000, 2**31)
+    rng = np.random.default_rng(0)
+    seeds = [fresh_seed(rng) for _ in range(5000)]
+    assert all(seed in TRAINING_SEEDS for seed in seeds)
+    assert len(set(seeds)) > 4990
+
+
+def test_decisions_are_interval_s_apart(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
+    session = Session(shorten(jincheng, duration_s=20, warmup_s=10), EpisodeConfig(interval_s=7))
+    try:
+        session.reset(0)
+        times, truncated = [session._loop.now], False
+        while not truncated:
+            truncated = session.step(np.array([0])).truncated
+            times.append(session._loop.now)
+    finally:
+        session.close()
+    assert [time - times[0] for time in times] == [0, 7, 14, 21, 28, 30]

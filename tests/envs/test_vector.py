@@ -1,0 +1,168 @@
+"""The VecEnv face: slots, seeds, ends of episodes, and what happens when a SUMO process dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from stable_baselines3 import PPO
+
+from greenband.envs import CorridorVecEnv, EpisodeConfig
+from greenband.envs.session import Session
+from greenband.errors import SimulationError, UnknownName
+from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, action_mask
+from greenband.scenario import Scenario
+
+Shorten = Callable[..., Scenario]
+Floats = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def short(shixin_short: Scenario, shorten: Shorten) -> Scenario:
+    """Episodes of 12 decisions at four signals."""
+    return shorten(shixin_short, duration_s=40, warmup_s=20)
+
+
+@pytest.fixture(scope="module")
+def shared(short: Scenario) -> Iterator[CorridorVecEnv]:
+    """Two processes of four signals; tests give their own seed."""
+    env = CorridorVecEnv(short, processes=2)
+    yield env
+    env.close()
+
+
+def stages(env: CorridorVecEnv, value: int = 0) -> npt.NDArray[np.int64]:
+    return np.full(env.num_envs, value)
+
+
+def roll(env: CorridorVecEnv, seed: int, steps: int = 24) -> Floats:
+    """Observations over more than one episode, shape ``[steps, slots, size]``."""
+    env.seed(seed)
+    seen = [env.reset()]
+    for k in range(steps):
+        seen.append(env.step(stages(env, k // 4 % 3))[0])
+    return np.stack(seen)
+
+
+def test_slots_are_processes_by_signals(shared: CorridorVecEnv) -> None:
+    assert shared.num_envs == 2 * 4
+    assert shared.signals == list(shared.scenario.network.signals)
+    observations = shared.reset()
+    assert (observations.shape, observations.dtype) == ((8, OBSERVATION_SIZE), np.float32)
+    assert all(shared.observation_space.contains(row) for row in observations)
+    assert shared.get_attr("scenario", [0, 5]) == [shared.scenario] * 2
+    assert shared.env_is_wrapped(object) == [False] * 8
+
+
+def test_a_slot_is_what_its_signal_sees_and_does(short: Scenario, shared: CorridorVecEnv) -> None:
+    session = Session(short, EpisodeConfig())
+    shared.seed(5)
+    observations = shared.reset()
+    try:
+        seed = int(np.random.default_rng([5, 1]).integers(10_000, 2**31))
+        assert (session.reset(seed) == observations[4:]).all()
+        for k in range(8):
+            actions = (np.arange(8) + k) % 4
+            observations, rewards, dones, infos = shared.step(actions)
+            step = session.step(actions[4:])
+            assert (step.observations == observations[4:]).all()
+            assert (step.rewards == rewards[4:]).all()
+            assert [info["executed"] for info in infos[4:]] == step.executed.tolist()
+            assert not dones.any()
+    finally:
+        session.close()
+
+
+def test_a_seed_fixes_the_stream_and_processes_differ(shared: CorridorVecEnv) -> None:
+    first = roll(shared, 3)
+    assert (roll(shared, 3) == first).all()
+    assert not (roll(shared, 4) == first).all()
+    assert not (first[:, :4] == first[:, 4:]).all()
+    assert not (first[6:12] == first[18:24]).all()  # the same actions in the next episode, but other traffic
+
+
+def test_masks_and_infos(shared: CorridorVecEnv) -> None:
+    shared.seed(1)
+    observations = shared.reset()
+    for _ in range(6):
+        assert shared.action_masks().shape == (8, MAX_STAGES)
+        assert (shared.action_masks() == action_mask(observations)).all()
+        assert (np.stack(shared.env_method("action_masks")) == shared.action_masks()).all()
+        actions = np.array([np.flatnonzero(mask)[-1] for mask in shared.action_masks()])
+        observations, rewards, _, infos = shared.step(actions)
+        assert [info["executed"] for info in infos] == actions.tolist()
+        sums = [sum(info["reward_terms"].values()) for info in infos]
+        assert sums == pytest.approx(rewards.tolist(), abs=1e-5)
+
+
+def test_episodes_end_by_truncation_and_go_on(shared: CorridorVecEnv) -> None:
+    shared.seed(1)
+    shared.reset()
+    for count in range(1, 26):
+        observations, _, dones, infos = shared.step(stages(shared))
+        assert dones.tolist() == [count % 12 == 0] * 8
+        for row, done, info in zip(observations, dones, infos, strict=True):
+            assert info.get("TimeLimit.truncated", False) == done
+            assert ("terminal_observation" in info) == done
+            if done:
+                assert info["terminal_observation"].shape == row.shape
+                assert not (info["terminal_observation"] == row).all()
+
+
+def test_stable_baselines3_learns_on_it(shared: CorridorVecEnv) -> None:
+    learner = PPO("MlpPolicy", shared, n_steps=4, batch_size=16, n_epochs=1, device="cpu")
+    learner.learn(32)
+    assert learner.num_timesteps == 32
+
+
+def test_only_chosen_signals_have_slots(short: Scenario) -> None:
+    names = list(short.network.signals)
+    env = CorridorVecEnv(short, EpisodeConfig(signals=(names[2], names[0])))
+    try:
+        assert env.signals == [names[0], names[2]]
+        assert env.reset().shape == (2, OBSERVATION_SIZE)
+        assert env.step(stages(env))[1].shape == (2,)
+    finally:
+        env.close()
+
+
+def test_a_killed_process_is_an_error_not_a_hang(short: Scenario) -> None:
+    env = CorridorVecEnv(short, EpisodeConfig(), processes=2)
+    processes = [worker.process for worker in env._workers]
+    try:
+        env.reset()
+        os.kill(processes[1].pid, signal.SIGKILL)
+        started = time.monotonic()
+        with pytest.raises(SimulationError, match="a SUMO process ended unexpectedly"):
+            for _ in range(3):
+                env.step(stages(env))
+        assert time.monotonic() - started < 10
+    finally:
+        env.close()
+    assert not any(process.is_alive() for process in processes)
+    env.close()  # twice does no harm
+
+
+def test_an_interrupt_at_the_keyboard_is_the_parents_affair(short: Scenario) -> None:
+    env = CorridorVecEnv(short, EpisodeConfig())
+    try:
+        env.reset()
+        os.kill(env._workers[0].process.pid, signal.SIGINT)  # as a terminal sends it to the whole group
+        env.step(stages(env))
+        assert env.step(stages(env))[0].shape == (4, OBSERVATION_SIZE)
+    finally:
+        env.close()
+
+
+def test_an_error_in_a_process_comes_through(short: Scenario) -> None:
+    env = CorridorVecEnv(short, EpisodeConfig(periods=("XM",)))
+    try:
+        with pytest.raises(UnknownName, match="unknown period of shixin_short 'XM': choose from AM"):
+            env.reset()
+    finally:
+        env.close()
