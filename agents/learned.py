@@ -79,8 +79,10 @@ class LearnedController:
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        if not {"hidden", "interval_s"} <= set(card):
-            raise ValueError("hidden or interval_s is missing")
+        if int(card["hidden"]) < 1 or int(card["interval_s"]) < 1:
+            raise ValueError("hidden and interval_s must be at least 1")
         return dict(card)
+    except KeyError as error:
+        raise BadInput(f"{path}: not a policy card: {error} is missing") from error
     except (OSError, ValueError, TypeError) as error:
         raise BadInput(f"{path}: not a policy card: {error}") from error

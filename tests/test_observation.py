@@ -37,7 +37,8 @@ def test_layout_padding_mask_and_values(name: str, range_m: float, shorten: Call
         measurement = loop.reset(4)
         while not loop.done:
             rows = encoder.encode(measurement)
-            assert (rows.shape, rows.dtype) == ((len(signals), OBSERVATION_SIZE), np.float32)
+            assert rows.shape == (len(signals), OBSERVATION_SIZE)
+            assert rows.dtype == np.float32
             assert np.isfinite(rows).all()
             assert rows.min() >= 0
             for row, table, signal in zip(rows, tables(rows), signals, strict=True):

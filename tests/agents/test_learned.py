@@ -13,7 +13,7 @@ import torch
 
 from greenband.agents.learned import CARD, WEIGHTS, LearnedController, save_policy
 from greenband.agents.networks import StageScorer
-from greenband.control import ControlLoop, Controller, run
+from greenband.control import Controller, ControlLoop, run
 from greenband.errors import BadInput
 from greenband.observation import OBSERVATION_SIZE, Encoder
 from greenband.scenario import Scenario

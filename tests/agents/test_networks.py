@@ -40,7 +40,7 @@ def scorer(prior: bool = False) -> StageScorer:
     made: Any = StageScorer(16, prior)
     with torch.no_grad():
         made.linear.weight.add_(torch.randn(1, F))
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 @pytest.mark.parametrize("prior", [False, True])

@@ -17,14 +17,22 @@ from greenband import registry
 from greenband.agents import learners
 from greenband.agents.policies import MaskedDQN
 from greenband.envs.spaces import action_space, observation_space
+from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, STAGE_FEATURES, action_mask
 
 F = len(STAGE_FEATURES)
 STANDING, LEAVING, APPROACHING = (STAGE_FEATURES.index(n) for n in ("standing", "leaving", "approaching"))
 PPO = {"n_steps": 32, "batch_size": 128, "n_epochs": 6, "gamma": 0.5, "learning_rate": 1e-2, "hidden": 16}
 DQN = {
-    **{"learning_starts": 200, "batch_size": 64, "gamma": 0.5, "learning_rate": 5e-3, "hidden": 16},
-    **{"train_freq": 4, "gradient_steps": 4, "target_update_interval": 200, "buffer_size": 5000},
+    "learning_starts": 200,
+    "batch_size": 64,
+    "gamma": 0.5,
+    "learning_rate": 5e-3,
+    "hidden": 16,
+    "train_freq": 4,
+    "gradient_steps": 4,
+    "target_update_interval": 200,
+    "buffer_size": 5000,
 }
 
 
@@ -76,7 +84,7 @@ def score(learner: Any, rounds: int = 100) -> float:
     env = DummyVecEnv([lambda: Game(999)])
     rows, total = env.reset(), 0.0
     for _ in range(rounds):
-        rows, rewards, _, _ = env.step(learner.predict(rows, deterministic=True)[0])  # type: ignore[assignment]
+        rows, rewards, _, _ = env.step(learner.predict(rows, deterministic=True)[0])
         total += float(rewards[0])
     return total / rounds
 
@@ -170,5 +178,5 @@ def test_the_shipped_settings_make_a_learner(name: str, tmp_path: Path) -> None:
 
 
 def test_a_setting_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="greenband.agents.learners.ppo.*gama"):
+    with pytest.raises(BadInput, match=r"greenband\.agents\.learners\.ppo.*gama"):
         registry.make("agent", "ppo", gama=0.9, env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path)

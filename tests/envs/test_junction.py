@@ -1,4 +1,4 @@
-"""``greenband/Junction-v0`` keeps Gymnasium's and stable-baselines3's contracts, repeats by seed, and steers one signal."""
+"""``greenband/Junction-v0`` keeps the contracts of Gymnasium and stable-baselines3, repeats by seed, steers one signal."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ def terms(street: Any, weights: RewardWeights) -> RewardTerms:
     return made
 
 
-def compute(made: RewardTerms, changed: int = -1, **views: SignalView) -> dict[str, list[float]]:
+def compute(made: RewardTerms, views: dict[str, SignalView] | None = None, changed: int = -1) -> dict[str, list[float]]:
     """Terms of the four signals of shixin_short; ``changed`` is the number of one that changed stage."""
     names = list(made._edges)
-    measurement = Measurement(0, {name: views.get(name, view()) for name in names})
+    measurement = Measurement(0, {name: (views or {}).get(name, view()) for name in names})
     done = made.compute(measurement, np.arange(len(names)) == changed)
     return {name: (values * SCALE_VEH).round(6).tolist() for name, values in done.items()}
 
@@ -104,8 +104,8 @@ def test_camera_terms_and_switch(shixin_short: Scenario) -> None:
     street = Street(shixin_short)
     first, second, third, _ = shixin_short.network.signals
     views = {first: view(standing=5, approaching=2), second: view(leaving=3), third: view(standing=4, leaving=4)}
-    assert compute(terms(street, replace(OFF, standing=0.5)), **views) == {"standing": [-2.5, 0, -2, 0]}
-    assert compute(terms(street, replace(OFF, pressure=1.0)), **views) == {"pressure": [-7, -3, 0, 0]}
+    assert compute(terms(street, replace(OFF, standing=0.5)), views) == {"standing": [-2.5, 0, -2, 0]}
+    assert compute(terms(street, replace(OFF, pressure=1.0)), views) == {"pressure": [-7, -3, 0, 0]}
     switch = compute(terms(street, replace(OFF, switch=0.25)), changed=2)
     assert switch == {"switch": [0, 0, -0.25 * SCALE_VEH, 0]}
 

@@ -34,13 +34,13 @@ def test_what_a_configuration_refuses(change: dict[str, Any], message: str) -> N
 def test_names_must_be_the_scenarios(jincheng: Scenario) -> None:
     with pytest.raises(UnknownName, match="unknown period of jincheng 'XM': choose from AM, OFF, PM"):
         Session(jincheng, EpisodeConfig(periods=("AM", "XM")))
-    with pytest.raises(UnknownName, match="unknown signal of jincheng 'J12'.*did you mean 'J11'"):
+    with pytest.raises(UnknownName, match=r"unknown signal of jincheng 'J12'.*did you mean 'J11'"):
         Session(jincheng, EpisodeConfig(signals=("J12",)))
 
 
 def test_an_unknown_controller_of_the_others_is_named(shixin_short: Scenario) -> None:
     some = tuple(list(shixin_short.network.signals)[:1])
-    with pytest.raises(UnknownName, match="unknown controller 'maxpresure'.*did you mean 'maxpressure'"):
+    with pytest.raises(UnknownName, match=r"unknown controller 'maxpresure'.*did you mean 'maxpressure'"):
         Session(shixin_short, EpisodeConfig(signals=some, others="maxpresure"))
 
 
@@ -85,7 +85,7 @@ def test_more_demand_brings_more_vehicles(jincheng: Scenario, shorten: Callable[
 
 
 def test_training_seeds_stay_clear_of_validation_and_report() -> None:
-    assert TRAINING_SEEDS == range(10_000, 2**31)
+    assert range(10_000, 2**31) == TRAINING_SEEDS
     rng = np.random.default_rng(0)
     seeds = [fresh_seed(rng) for _ in range(5000)]
     assert all(seed in TRAINING_SEEDS for seed in seeds)

@@ -40,6 +40,11 @@ def stages(env: CorridorVecEnv, value: int = 0) -> npt.NDArray[np.int64]:
     return np.full(env.num_envs, value)
 
 
+def go_on(env: CorridorVecEnv, steps: int) -> None:
+    for _ in range(steps):
+        env.step(stages(env))
+
+
 def roll(env: CorridorVecEnv, seed: int, steps: int = 24) -> Floats:
     """Observations over more than one episode, shape ``[steps, slots, size]``."""
     env.seed(seed)
@@ -139,8 +144,7 @@ def test_a_killed_process_is_an_error_not_a_hang(short: Scenario) -> None:
         os.kill(processes[1].pid, signal.SIGKILL)
         started = time.monotonic()
         with pytest.raises(SimulationError, match="a SUMO process ended unexpectedly"):
-            for _ in range(3):
-                env.step(stages(env))
+            go_on(env, 3)
         assert time.monotonic() - started < 10
     finally:
         env.close()
