@@ -1,4 +1,4 @@
-"""``greenband/Junction-v0`` keeps the contracts of Gymnasium and stable-baselines3, repeats by seed, steers one signal."""
+"""``greenband/Junction-v0``: contracts of Gymnasium and stable-baselines3, seeds, one signal steered."""
 
 from __future__ import annotations
 
