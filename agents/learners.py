@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from greenband.agents.policies import MaskedDQN, StageActorCritic, StageQPolicy
+from greenband.errors import BadInput
 
 __all__ = ["dqn", "ppo"]
 
@@ -20,6 +21,7 @@ def ppo(
     env: VecEnv, seed: int, progress: Fraction, log_dir: Path, *, hidden: int, learning_rate: float, **settings: Any
 ) -> PPO:
     """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3."""
+    _check_numbers(settings)
     return PPO(
         StageActorCritic,
         env,
@@ -36,6 +38,7 @@ def dqn(
     env: VecEnv, seed: int, progress: Fraction, log_dir: Path, *, hidden: int, learning_rate: float, **settings: Any
 ) -> MaskedDQN:
     """A DQN learner; arguments as for ``ppo``."""
+    _check_numbers(settings)
     return MaskedDQN(
         StageQPolicy,
         env,
@@ -46,6 +49,13 @@ def dqn(
         device="cpu",
         **settings,
     )
+
+
+def _check_numbers(settings: Mapping[str, Any]) -> None:
+    """The learner itself would only stumble over text in the middle of a run."""
+    for name, value in settings.items():
+        if isinstance(value, str):
+            raise BadInput(f"agent.{name}={value!r}: must be a number")
 
 
 def _annealed(start: float, progress: Fraction) -> Callable[[float], float]:

@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from greenband import __version__, registry, sumo
-from greenband.errors import BadInput
+from greenband.errors import BadInput, SimulationError
 from greenband.evaluation import Subject, parse_seeds
 from greenband.evaluation.runner import Task, run_all
 from greenband.files import write_bytes, write_text
@@ -191,9 +191,13 @@ class TrainingRun:
     def _checkpoint(self, learner: Learner, bar: Progress, task: Any) -> None:
         """Validate and keep the policy if it is the best so far; then save everything to resume from."""
         if not self._stop:
-            delay = self._validate(learner)
-            bar.update(task, delay=f"{delay:.1f} s, best {self._state.best_delay_s:.1f} s")
-        elif not (self.folder / "best" / "card.json").is_file():
+            try:
+                delay = self._validate(learner)
+                bar.update(task, delay=f"{delay:.1f} s, best {self._state.best_delay_s:.1f} s")
+            except SimulationError:  # an interrupt from the keyboard ends the validation's processes too
+                if not self._stop:
+                    raise
+        if self._stop and not (self.folder / "best" / "card.json").is_file():
             self._keep(learner, None)
         self._state.next_validation = learner.num_timesteps + self._settings.validation.every_steps
         self._save(learner)
@@ -278,16 +282,23 @@ class TrainingRun:
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     """Read tensors and numbers; anything that would run code is refused."""
-    import pickle
+    import warnings
 
     import torch
 
     try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise BadInput(f"{path}: not a checkpoint: {str(error).splitlines()[0]}") from error
-    if not isinstance(saved, dict) or not {"state", "policy", "optimizer", "updates"} <= set(saved):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on files that it goes on to refuse
+            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file can make the reader stumble over anything
+        raise BadInput(f"{path}: not a checkpoint: {str(error).partition(chr(10))[0]}") from error
+    parts = {"state": dict, "policy": dict, "optimizer": dict, "updates": int}
+    if not isinstance(saved, dict) or not all(isinstance(saved.get(name), kind) for name, kind in parts.items()):
         raise BadInput(f"{path}: not a checkpoint of a training run")
+    if set(saved["state"]) != set(vars(_State())) or not all(
+        isinstance(v, int | float) for v in saved["state"].values()
+    ):
+        raise BadInput(f"{path}: not a checkpoint of this version")
     return saved
 
 

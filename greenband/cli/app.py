@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+UsageError: Any = typer.BadParameter.__base__  # a wrong option or command; typer has no name of its own for it
 Scenario = Annotated[str, typer.Option("--scenario", "-s", help="Name of a scenario, or its folder.")]
 Seeds = Annotated[str, typer.Option(help="Range a:b (b left out), a number, or a list of both.")]
 Jobs = Annotated[int, typer.Option(help="Processes; 0 takes one a core.")]
@@ -136,12 +137,14 @@ def doctor() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; exit code 2 and one line for bad input, 1 where the answer is no."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="greenband")
-    except GreenbandError as error:
-        text = " ".join(str(error).split())
-        sys.stderr.write(f"greenband: {text}\n")
+        code = app(args=words or ["--help"], prog_name="greenband", standalone_mode=False)
+    except (GreenbandError, UsageError) as error:
+        text = str(error) if isinstance(error, GreenbandError) else error.format_message()
+        sys.stderr.write(f"greenband: {' '.join(text.split())}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("greenband: interrupted\n")
         sys.exit(130)
+    sys.exit(code)

@@ -44,8 +44,8 @@ def periods_of(scenario: Scenario, text: str) -> list[str]:
 
 @contextmanager
 def counting(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr; call what it yields once per finished item."""
+    """A progress bar on stderr where that is a terminal; call what it yields once per finished item."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-    with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as progress:
         task = progress.add_task(label, total=total)
         yield lambda: progress.advance(task)

@@ -29,9 +29,10 @@ def run(name: str | None) -> None:
 
 
 def _describe(scenario: Scenario) -> None:
+    junctions, periods = _junctions(scenario), _periods(scenario)
     out.print(f"[bold]{scenario.name}[/bold]: modelled on {scenario.title}; no survey of it. {GRADES}")
-    out.print(_junctions(scenario))
-    out.print(_periods(scenario))
+    out.print(junctions)
+    out.print(periods)
     figures = Table("figure", "value", "grade", "source", title="Figures", title_justify="left")
     for row in scenario.assumptions:
         figures.add_row(row.figure, row.value, row.grade, row.source)

@@ -1,0 +1,202 @@
+"""The command line as a user meets it: help is light, mistakes get one line, and plan to table to result works."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from greenband.cli import main
+from greenband.cli.app import app
+from greenband.scenario import Scenario
+
+COMMANDS = [str(command.callback.__name__) for command in app.registered_commands if command.callback]
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Done]
+
+
+@pytest.fixture
+def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
+    """Runs ``greenband`` with some words, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str | Path) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return Done(int(ended.value.code or 0), out, err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def tiny(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scenario folder of one junction and a period of 8 minutes."""
+    folder = tmp_path_factory.mktemp("scenarios") / "tiny"
+    shutil.copytree(jincheng.folder, folder)
+    shorten(jincheng, duration_s=360, warmup_s=120).model_copy(update={"folder": folder}).save()
+    return folder
+
+
+def test_help_answers_without_torch_or_sumo(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from greenband.cli import main
+for words in [["--help"], ["-h"], *([c, "--help"] for c in {COMMANDS!r})]:
+    try:
+        main(words)
+    except SystemExit as ended:
+        assert not ended.code, words
+heavy = {{"torch", "libsumo", "traci", "sumolib", "stable_baselines3", "hydra"}}
+print("loaded:", sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=20
+    )
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+    assert done.stderr == ""
+    for command in COMMANDS:
+        assert f"greenband {command}" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_no_words_at_all_is_help(program: Program) -> None:
+    done = program()
+    assert "Usage: greenband" in done.out + done.err
+    assert set(COMMANDS) == {"demo", "scenarios", "train", "evaluate", "plan", "export", "doctor"} | set(COMMANDS)
+    assert typer.main.get_command(app).name == "greenband"
+
+
+MISTAKES: dict[str, tuple[str, str]] = {
+    "missing plan": ("evaluate gone.json -s jincheng", "gone.json"),
+    "missing plan to export": ("export gone.json --out x", "gone.json: no such file"),
+    "unknown scenario": ("evaluate existing -s jinchen", "unknown scenario 'jinchen'.*did you mean 'jincheng'"),
+    "unknown scenario to describe": ("scenarios shixin_shrt", "'shixin_shrt'.*did you mean 'shixin_short'"),
+    "unknown subject": ("evaluate maxpresure -s jincheng", "'maxpresure'.*did you mean 'maxpressure'"),
+    "unknown period": ("evaluate existing -s jincheng --period XM", "unknown period of jincheng 'XM'.*AM, OFF, PM"),
+    "seeds": ("evaluate existing -s jincheng --seeds a:b", "seeds 'a:b'"),
+    "no seeds": ("evaluate existing -s jincheng --seeds 3:3", "seeds '3:3': the range is empty"),
+    "negative jobs": ("evaluate existing -s jincheng --jobs -1", "--jobs -1: must be 0 or more"),
+    "demand": ("evaluate existing -s jincheng --demand 0", "--demand 0.0: must be above 0"),
+    "twice the same": ("evaluate existing existing -s jincheng", "two subjects have the same name"),
+    "report seeds for a plan": ("plan maxpressure -s jincheng --out x --seeds 0:4", "plans are not made on seeds 0 to"),
+    "splits": ("evaluate splits.json -s jincheng", r"splits\.json: .*J11: stages sum to 105 s, but cycle_s is 100"),
+    "broken plan": ("evaluate broken.add.xml -s jincheng", r"broken\.add\.xml"),
+    "broken json": ("evaluate broken.json -s jincheng", r"broken\.json"),
+    "unknown format": ("export good.json --format jsn --out x", "unknown format 'jsn'.*did you mean 'json'"),
+    "broken network": ("evaluate existing -s broken", r"network\.net\.xml: not a SUMO network"),
+    "broken network to describe": ("scenarios broken", r"network\.net\.xml: not a SUMO network"),
+    "broken scenario": ("scenarios half", r"scenario\.json: not a scenario"),
+    "unknown key": ("train agnt=ppo", "'agnt'.*did you mean 'agent'"),
+    "unknown nested key": ("train agent.gama=0.9", "'agent.gama'.*did you mean 'agent.gamma'"),
+    "unknown value": ("train agent=pppo", "unknown agent 'pppo'.*did you mean 'ppo'"),
+    "unknown scenario to train": ("train scenario=jinchen", "unknown scenario 'jinchen'.*did you mean 'jincheng'"),
+    "bad value": ("train processes=many", "processes='many'"),
+    "not an override": ("train jincheng", "jincheng"),
+    "resume of nothing": ("train --resume", "--resume needs a run directory"),
+    "resume of no run": ("train --resume gone", "gone: not a training run"),
+    "no such option": ("evaluate existing -s jincheng --sedes 0:2", "--sedes"),
+    "missing option": ("evaluate existing", "--scenario"),
+    "no such command": ("evalate existing", "evalate"),
+    "not a number": ("evaluate existing -s jincheng --jobs two", "--jobs.*integer"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_gets_one_line_and_exit_code_2(name: str, program: Program, jincheng: Scenario) -> None:
+    words, message = MISTAKES[name]
+    good = jincheng.existing_plan_file("AM").read_text(encoding="utf-8")
+    data = json.loads(good)
+    data["plans"]["AM"]["J11"]["stages"][0]["green_s"] += 5
+    cycle = data["plans"]["AM"]["J11"]["cycle_s"]
+    Path("good.json").write_text(good, encoding="utf-8")
+    Path("splits.json").write_text(json.dumps(data), encoding="utf-8")
+    Path("broken.json").write_text(good[:200], encoding="utf-8")
+    Path("broken.add.xml").write_text("<additional><tlLogic id='J11'", encoding="utf-8")
+    for folder, file in (("broken", jincheng.network_file), ("half", "scenario.json")):
+        shutil.copytree(jincheng.folder, folder)
+        text = (Path(folder) / file).read_text(encoding="utf-8")
+        (Path(folder) / file).write_text(text[: len(text) // 2], encoding="utf-8")
+    done = program(*words.split())
+    assert done.code == 2, done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    lines = done.err.splitlines()
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("greenband: ")
+    message = message.replace("105", str(cycle + 5)).replace("100", str(cycle))
+    assert re.search(message, lines[0]), lines[0]
+    assert len(lines[0]) < 700
+
+
+def test_a_mistake_in_a_shell(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "from greenband.cli import main; main()", "evaluate", "nobody", "-s", "jincheng"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
+def test_plan_export_evaluate(tiny: Path, program: Program) -> None:
+    words = ("--seeds", "10000:10002", "--compare", "5", "--period", "AM", "--jobs", "2")
+    done = program("plan", "maxpressure", "-s", tiny, "--out", "made", *words)
+    assert done.code == 0, done.err
+    assert done.out == ""
+    assert "maxpressure against existing: delay" in done.err
+    done = program("export", "made/plan.json", "-s", tiny, "--out", "tables")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in Path("tables").iterdir()) == ["csv", "plan.add.xml", "plan.json"]
+    done = program(
+        "evaluate", "existing", "tables/csv", "-s", tiny, "--seeds", "5,7", "--jobs", "2", "--json", "r.json"
+    )
+    assert done.code == 0, done.err
+    assert done.out == ""
+    result = json.loads(Path("r.json").read_text(encoding="utf-8"))
+    contract = ["greenband", "sumo", "scenario", "period", "seeds", "subjects"]
+    assert [key for key in result if key in contract] == contract
+    assert (result["scenario"], result["period"], result["seeds"]) == ("jincheng", "AM", [5, 7])
+    assert [subject["name"] for subject in result["subjects"]] == ["existing", "csv"]
+    for subject in result["subjects"]:
+        assert subject["violations"] == 0
+        for metric in ("delay_s", "speed_kmh", "mainline_speed_kmh"):
+            figure = subject["metrics"][metric]
+            assert set(figure) == {"mean", "ci95", "per_seed"}
+            assert figure["mean"] == pytest.approx(sum(figure["per_seed"]) / 2, abs=1e-5)
+    compared = json.loads(Path("made/results.json").read_text(encoding="utf-8"))
+    assert [subject["name"] for subject in compared["subjects"]] == ["existing", "maxpressure", "plan"]
+    table = {subject["name"]: subject["metrics"]["delay_s"]["per_seed"] for subject in compared["subjects"]}
+    assert table["plan"][0] == result["subjects"][1]["metrics"]["delay_s"]["per_seed"][0]  # seed 5, JSON and CSV alike
+
+
+def test_scenarios_are_listed_and_described(program: Program) -> None:
+    done = program("scenarios")
+    assert (done.code, done.err) == (0, "")
+    assert all(name in done.out for name in ("jincheng", "shixin", "shixin_short"))
+    done = program("scenarios", "jincheng")
+    assert (done.code, done.err) == (0, "")
+    row = next(line for line in done.out.splitlines() if "J11" in line)
+    assert "±" in row
+    assert "Grades: A sourced" in done.out
+    assert "veh/h" in done.out
+
+
+def test_doctor_finds_a_working_installation(program: Program) -> None:
+    done = program("doctor")
+    assert done.code == 0, done.err
+    assert "broken" not in done.err
+    assert done.err.count("ok ") == 6

@@ -1,0 +1,131 @@
+"""Runs in parallel processes: paired, the same for any number of them, monitored, and sure to come to an end."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenband.errors import BadInput, SimulationError, UnknownName
+from greenband.evaluation import Result, Subject, evaluate, resolve
+from greenband.evaluation.runner import Task, run_all, run_one
+from greenband.metrics import METRICS
+from greenband.scenario import Scenario
+
+CRASH = Subject("crash", config={"_target_": "os._exit", "_args_": [3]})
+
+
+@pytest.fixture(scope="module")
+def short(jincheng: Scenario, shorten: Callable[..., Scenario]) -> Scenario:
+    return shorten(jincheng, duration_s=200, warmup_s=100)
+
+
+@pytest.fixture(scope="module")
+def result(short: Scenario) -> Result:
+    """Two subjects on three seeds, two processes."""
+    steps: list[None] = []
+    found = evaluate(
+        [resolve("existing"), resolve("maxpressure")],
+        short,
+        "AM",
+        (0, 1, 5),
+        jobs=2,
+        progress=lambda: steps.append(None),
+    )
+    assert len(steps) == 6
+    return found
+
+
+def test_subjects_are_paired_on_the_same_seeds(result: Result, short: Scenario) -> None:
+    assert (result.scenario, result.period, result.seeds, result.demand) == ("jincheng", "AM", (0, 1, 5), 1.0)
+    assert [subject.name for subject in result.subjects] == ["existing", "maxpressure"]
+    for subject in result.subjects:
+        assert set(subject.per_seed) <= set(METRICS)
+        assert all(len(values) == 3 for values in subject.per_seed.values())
+        assert all(map(math.isfinite, subject.per_seed["delay_s"]))
+        assert len(set(subject.per_seed["delay_s"])) == 3
+        assert (subject.violations, subject.collisions, subject.teleports) == (0, 0, 0)
+    alone = run_one(Task(resolve("maxpressure"), short, "AM", 1))
+    assert {name: values[1] for name, values in result.subject("maxpressure").per_seed.items()} == alone.metrics
+    deltas = [b - a for a, b in zip(*(result.subjects[k].per_seed["delay_s"] for k in (0, 1)), strict=True)]
+    mean, interval = result.paired(result.subjects[1], "delay_s")
+    assert mean == pytest.approx(sum(deltas) / 3)
+    assert interval is not None
+    assert min(deltas) <= interval[0] <= mean <= interval[1] <= max(deltas)
+
+
+def test_the_number_of_processes_does_not_matter(result: Result, short: Scenario) -> None:
+    again = evaluate([resolve("existing"), resolve("maxpressure")], short, "AM", (0, 1, 5), jobs=1)
+    assert again == result
+
+
+def test_more_demand_more_delay(result: Result, short: Scenario) -> None:
+    light = evaluate([resolve("existing")], short, "AM", (0, 1, 5), demand=0.3, jobs=1)
+    assert light.demand == 0.3
+    assert light.subjects[0].mean("throughput_veh") < 0.6 * result.subjects[0].mean("throughput_veh")
+    assert light.subjects[0].mean("delay_s") < result.subjects[0].mean("delay_s")
+
+
+def test_every_run_of_every_controller_is_safe(shixin_short: Scenario, shorten: Callable[..., Scenario]) -> None:
+    short = shorten(shixin_short, duration_s=200, warmup_s=100)
+    tasks = [Task(resolve(name), short, "AM", 3) for name in ("existing", "maxpressure", "maxwave")]
+    for run in run_all(tasks, jobs=2):
+        assert run.violations == ()
+        assert set(run.executed) == set(short.network.signals)
+        assert all(len(log) > 2 and log[0][0] == short.period("AM").start_s for log in run.executed.values())
+
+
+def test_a_process_that_dies_is_an_error_not_a_hang(short: Scenario) -> None:
+    started = time.monotonic()
+    with pytest.raises(SimulationError, match="ended unexpectedly"):
+        evaluate([CRASH, resolve("maxpressure")], short, "AM", (0, 1), jobs=2)
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("subjects", "seeds", "period", "message"),
+    [
+        ((), (0,), "AM", "at least one subject"),
+        (("existing",), (), "AM", "at least one subject and one seed"),
+        (("existing", "existing"), (0,), "AM", "two subjects have the same name"),
+        (("existing",), (0,), "XM", "unknown period of jincheng 'XM'"),
+    ],
+)
+def test_what_cannot_be_evaluated(
+    subjects: tuple[str, ...], seeds: tuple[int, ...], period: str, message: str, short: Scenario
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        evaluate([resolve(name) for name in subjects], short, period, seeds)
+
+
+def test_jobs_must_be_positive(short: Scenario) -> None:
+    with pytest.raises(BadInput, match="jobs must be at least 1, not 0"):
+        run_all([Task(resolve("existing"), short, "AM", 0)], jobs=0)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "message"),
+    [
+        ({"_target_": "greenband.registry.controller", "name": "nobody"}, UnknownName, "unknown controller 'nobody'"),
+        ({"_target_": "greenband.agents.classical.MaxPressure", "interval_s": 0}, BadInput, "interval_s"),
+        ({"_target_": "greenband.agents.nothing.At"}, BadInput, "greenband.agents.nothing"),
+    ],
+)
+def test_errors_come_back_from_the_process(
+    config: dict[str, Any], kind: type[BadInput], message: str, short: Scenario
+) -> None:
+    with pytest.raises(kind, match=message):
+        run_all([Task(Subject("wrong", config=config), short, "AM", 0)], jobs=1)
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    short: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    run_all([Task(resolve("maxpressure"), short, "AM", 0)], jobs=1)
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,227 @@
+"""Training runs: what they leave behind, how they stop and go on, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from greenband.agents.learned import LearnedController
+from greenband.errors import BadInput
+from greenband.evaluation import resolve
+from greenband.scenario import Scenario
+from greenband.training import train
+
+PROGRAM = [sys.executable, "-c", "from greenband.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def tiny(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scenario folder of one junction and a period of 80 s."""
+    folder = tmp_path_factory.mktemp("scenarios") / "tiny"
+    shutil.copytree(jincheng.folder, folder)
+    shorten(jincheng, duration_s=60, warmup_s=20).model_copy(update={"name": "tiny", "folder": folder}).save()
+    return folder
+
+
+def overrides(tiny: Path, out: Path, *more: str) -> list[str]:
+    """Hydra's words for a run of a few seconds."""
+    return [
+        *("scenario._target_=greenband.registry.scenario", f"scenario.name={tiny}", f"out={out}", "processes=1"),
+        *("validation.seeds='1000'", "validation.every_steps=48", "validation.jobs=1", "steps=64"),
+        *("agent.n_steps=16", "agent.batch_size=16", "agent.n_epochs=1", *more),
+    ]
+
+
+def composed(tiny: Path, out: Path, *more: str) -> dict[str, Any]:
+    with initialize_config_module("greenband.configs", version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", overrides(tiny, out, *more)), resolve=True)
+    return dict(config)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that came to its end; tests copy it before they change it."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    assert train(composed(tiny, out)) == out
+    return out
+
+
+def checkpoint(run: Path) -> dict[str, Any]:
+    saved: dict[str, Any] = torch.load(run / "checkpoint.pt", weights_only=True)
+    return saved
+
+
+def validations(run: Path) -> list[dict[str, str]]:
+    with (run / "validation.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_policy_checkpoint_validation_and_log(finished: Path) -> None:
+    rows = validations(finished)
+    assert [row["steps"] for row in rows] == ["48", "64"]
+    assert all(row["violations"] == "0" and float(row["delay_s"]) > 0 for row in rows)
+    card = json.loads((finished / "best" / "card.json").read_text(encoding="utf-8"))
+    assert card["validation"] == {
+        "seeds": [1000],
+        "delay_s": pytest.approx(min(float(r["delay_s"]) for r in rows), abs=1e-3),
+    }
+    assert (card["scenario"], card["periods"], card["sensing_range_m"], card["seed"]) == ("tiny", ["AM"], 80.0, 0)
+    assert checkpoint(finished)["state"]["steps"] == 64
+    assert list((finished / "tensorboard").rglob("events.*"))
+    assert yaml.safe_load((finished / "config.yaml").read_text(encoding="utf-8"))["steps"] == 64
+    assert isinstance(resolve(str(finished)).make(), LearnedController)
+    assert resolve(str(finished)).name == "finished"
+
+
+def test_starting_over_a_run_is_refused(tiny: Path, finished: Path) -> None:
+    with pytest.raises(BadInput, match="holds a training run already; resume it or choose out="):
+        train(composed(tiny, finished))
+
+
+def test_resuming_a_folder_without_checkpoint_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="holds no checkpoint to resume"):
+        train(composed(tiny, tmp_path, f"resume={tmp_path}"))
+
+
+class Bomb:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_bad_checkpoint_is_refused_and_runs_no_code(tiny: Path, finished: Path, tmp_path: Path) -> None:
+    run, mark = tmp_path / "run", tmp_path / "code ran"
+    shutil.copytree(finished, run)
+    good = (run / "checkpoint.pt").read_bytes()
+    config = composed(tiny, run, f"resume={run}")
+
+    def refused(data: bytes) -> None:
+        (run / "checkpoint.pt").write_bytes(data)
+        with pytest.raises(BadInput, match=r"checkpoint\.pt: (not a checkpoint|does not fit)"):
+            train(config)
+
+    for data in (b"", b"nonsense", good[: len(good) // 2], pickle.dumps(Bomb(mark)), pickle.dumps({"state": 3})):
+        refused(data)
+    contents: list[Any] = [Bomb(mark), {"state": Bomb(mark)}, [1, 2], {"state": {}, "policy": {}}]
+    for content in contents:
+        torch.save(content, run / "checkpoint.pt")
+        refused((run / "checkpoint.pt").read_bytes())
+    torch.save({**checkpoint(finished), "state": {"steps": "many"}}, run / "checkpoint.pt")
+    refused((run / "checkpoint.pt").read_bytes())
+    torch.save({**checkpoint(finished), "policy": {}}, run / "checkpoint.pt")
+    refused((run / "checkpoint.pt").read_bytes())
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("steps=0", "configuration: steps=0: .*greater than 0"),
+        ("minutes=-1", "configuration: minutes=-1: .*greater than 0"),
+        ("processes=0", "configuration: processes=0"),
+        ("validation.seeds=x:y", "seeds 'x:y'"),
+        ("env.periods=[XM]", "unknown period of tiny 'XM'"),
+        ("env.interval_s=0", "interval_s must be at least 1 s"),
+        ("env.demand=[-1.0]", "demand factors must be above 0"),
+        ("sensing.range_m=-1", "sensing range_m must be above 0"),
+        ("agent.gamma=x", "agent.gamma='x': must be a number"),
+        ("+agent.gama=0.9", "gama"),
+    ],
+)
+def test_settings_out_of_range_are_named(change: str, message: str, tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=message):
+        train(composed(tiny, tmp_path / "run", change))
+
+
+@contextmanager
+def running(tiny: Path, out: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """``greenband train`` in a group of processes of its own, as a shell starts it."""
+    words = [*PROGRAM, "train", *overrides(tiny, out, "steps=1000000", *more)]
+    process = subprocess.Popen(words, text=True, stderr=subprocess.PIPE, start_new_session=True, cwd=out.parent)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline, f"no {path}"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("validation_every", "until"),
+    [("1000000", "tensorboard"), ("48", "candidate")],
+    ids=["in training", "in validation"],
+)
+def test_an_interrupt_at_the_keyboard_leaves_a_checkpoint(
+    validation_every: str, until: str, tiny: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with running(tiny, run, f"validation.every_steps={validation_every}") as process:
+        wait_for(run / until, process)
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert int(checkpoint(run)["state"]["steps"]) > 0
+    assert (run / "best" / "card.json").is_file()
+
+
+def test_a_terminated_run_goes_on_from_the_command_line(tiny: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with running(tiny, run, "validation.every_steps=1000000") as process:
+        wait_for(run / "tensorboard", process)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    before = int(checkpoint(run)["state"]["steps"])
+    words = [*PROGRAM, "train", "--resume", str(run), f"steps={before + 32}"]
+    done = subprocess.run(words, text=True, capture_output=True, timeout=100, cwd=run.parent, check=False)
+    assert done.returncode == 0, done.stderr
+    after = int(checkpoint(run)["state"]["steps"])
+    assert (before > 0, after) == (True, before + 32)
+    assert [int(row["steps"]) for row in validations(run)][-1] == after
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(tiny: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with running(tiny, run) as process:
+        wait_for(run / "checkpoint.pt", process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=20)
+    best = float(checkpoint(run)["state"]["best_delay_s"])
+    before = int(checkpoint(run)["state"]["steps"])
+    train(composed(tiny, run, f"resume={run}", f"steps={before + 16}"))
+    assert before >= 48
+    assert checkpoint(run)["state"]["steps"] == before + 16
+    assert float(checkpoint(run)["state"]["best_delay_s"]) <= best
+    assert not list(run.glob(".checkpoint*"))
