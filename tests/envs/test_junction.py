@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from greenband import registry
-from greenband.control import ControlLoop
-from greenband.envs import EpisodeConfig, JunctionEnv
+from greenband.control import ControlLoop, run
+from greenband.envs import EpisodeConfig, JunctionEnv, RewardWeights
 from greenband.envs.session import TRAINING_SEEDS
 from greenband.errors import UnknownName
 from greenband.scenario import Scenario
@@ -94,15 +94,17 @@ def test_fresh_seeds_are_training_seeds(jincheng: Scenario, shorten: Shorten, mo
         env.reset(seed=3)
         for _ in range(3):
             env.reset()
+        env.reset(options={"episode": 7})
     finally:
         env.close()
-    assert used[0] == 3
-    assert len(set(used)) == 4
-    assert all(seed in TRAINING_SEEDS for seed in used[1:])
+    assert used[-1] == 7
+    assert len(set(used)) == 5
+    assert all(seed in TRAINING_SEEDS for seed in used[:-1])
 
 
 def test_an_episode_is_truncated_and_its_infos_add_up(jincheng: Scenario, shorten: Shorten) -> None:
-    env = JunctionEnv(shorten(jincheng, duration_s=202, warmup_s=100))
+    weights = RewardWeights(delay=1.0, progress=2.0)
+    env = JunctionEnv(shorten(jincheng, duration_s=202, warmup_s=100), config=EpisodeConfig(reward=weights))
     try:
         env.reset(seed=5)
         for count in range(1, 100):
@@ -145,23 +147,15 @@ def test_the_other_signals_follow_their_plan(shixin_short: Scenario, shorten: Sh
     short = shorten(shixin_short, duration_s=200, warmup_s=100)
     names = list(short.network.signals)
     env = JunctionEnv(short, signal=names[1])
-    plan = registry.controller("existing")
-    plan.reset(short, "AM")
-    alone = ControlLoop(short, "AM")
     try:
-        env.reset(seed=2)
+        env.reset(options={"episode": 2})
         truncated = False
         while not truncated:
             _, _, _, truncated, info = env.step(np.int64(0))
-        shown = {name: lock.executed for name, lock in env._session._loop.interlocks.items()}
-        measurement = alone.reset(2, backend="traci")
-        while not alone.done:
-            alone.step(plan.decide(measurement), plan.interval_s)
-            measurement = alone.measure()
-        planned = {name: lock.executed for name, lock in alone.interlocks.items()}
+        shown = {name: list(lock.executed) for name, lock in env._session._loop.interlocks.items()}
+        planned = run(registry.controller("existing"), short, "AM", 2, backend="traci")
     finally:
         env.close()
-        alone.close()
     assert {name: shown[name] for name in names if name != names[1]} == {
         name: planned[name] for name in names if name != names[1]
     }
