@@ -157,7 +157,8 @@ def test_settings_out_of_range_are_named(change: str, message: str, tiny: Path, 
 @contextmanager
 def running(tiny: Path, out: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
     """``greenband train`` in a group of processes of its own, as a shell starts it."""
-    words = [*PROGRAM, "train", *overrides(tiny, out, "steps=1000000", *more)]
+    limits = ("steps=1000000", "minutes=3")  # so that it ends by itself should the test be killed
+    words = [*PROGRAM, "train", *overrides(tiny, out, *limits, *more)]
     process = subprocess.Popen(words, text=True, stderr=subprocess.PIPE, start_new_session=True, cwd=out.parent)
     try:
         yield process
@@ -189,7 +190,8 @@ def test_an_interrupt_at_the_keyboard_leaves_a_checkpoint(
         time.sleep(0.5)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    assert process.returncode == 130, errors
+    assert "greenband: interrupted" in errors
     assert "Traceback" not in errors
     assert int(checkpoint(run)["state"]["steps"]) > 0
     assert (run / "best" / "card.json").is_file()
@@ -202,7 +204,8 @@ def test_a_terminated_run_goes_on_from_the_command_line(tiny: Path, tmp_path: Pa
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    assert process.returncode == 130, errors
+    assert "greenband: interrupted" in errors
     before = int(checkpoint(run)["state"]["steps"])
     words = [*PROGRAM, "train", "--resume", str(run), f"steps={before + 32}"]
     done = subprocess.run(words, text=True, capture_output=True, timeout=100, cwd=run.parent, check=False)
