@@ -23,13 +23,14 @@ class FixedPlan:
     """
 
     interval_s = 1
+    blind = True
 
     def __init__(self, plans: PlanSet) -> None:
         self._plans = plans
         self._active: Mapping[str, TimingPlan] = {}
 
-    def reset(self, scenario: Scenario, period: str) -> None:
-        """Choose the period's plans and hold them against the junctions' limits."""
+    def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
+        """Choose the period's plans and hold them against the junctions' limits; returns the stages to begin with."""
         if period not in self._plans.plans:
             raise BadInput(f"the plan has no period {period}: it has {', '.join(self._plans.plans)}")
         plans = self._plans.plans[period]
@@ -39,6 +40,11 @@ class FixedPlan:
             for fault in _faults(plans[name], signal.limits(scenario.timing)):
                 raise BadInput(f"period {period}, junction {name}: {fault}")
         self._active = {name: plans[name] for name in scenario.network.signals}
+        start = scenario.period(period).start_s
+        return {
+            name: plan.first_stage(start, scenario.network.signals[name].limits(scenario.timing).min_green_s)
+            for name, plan in self._active.items()
+        }
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """The stages that the plans hold for this second."""
@@ -51,10 +57,10 @@ class Existing(FixedPlan):
     def __init__(self) -> None:
         self._active = {}
 
-    def reset(self, scenario: Scenario, period: str) -> None:
+    def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
         """Load the scenario's existing plan for the period."""
         self._plans = plan_json.read(scenario.existing_plan_file(period))
-        super().reset(scenario, period)
+        return super().reset(scenario, period)
 
 
 def _faults(plan: TimingPlan, limits: Limits) -> Iterator[str]:

@@ -39,7 +39,7 @@ def dqn(
 ) -> MaskedDQN:
     """A DQN learner; arguments as for ``ppo``."""
     _check_numbers(settings)
-    return MaskedDQN(
+    learner = MaskedDQN(
         StageQPolicy,
         env,
         learning_rate=_annealed(learning_rate, progress),
@@ -49,6 +49,8 @@ def dqn(
         device="cpu",
         **settings,
     )
+    learner.run_progress = progress
+    return learner
 
 
 def _check_numbers(settings: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What the environment costs beside plain SUMO, and what a second process gains.
 
-    python benchmarks/overhead.py [--scenario shixin] [--period AM] [--rounds 3] [--out benchmarks/results/overhead.md]
+    python benchmarks/overhead.py [--scenario shixin] [--rounds 3] [--out benchmarks/results/overhead.md]
 
 Both sides simulate the same files, seed and signal timings: first a run with a fixed stage sequence records the lamps
 of every second; plain ``sumo`` then replays exactly these as a static program. The other side is the SB3 VecEnv with
@@ -72,7 +72,18 @@ def plain_command(scenario: Scenario, period: str, seed: int, folder: Path) -> l
     return [
         *(sumo.binary("sumo"), "-n", str(scenario.folder / scenario.network_file), "-r", str(routes)),
         *("-a", ",".join([*additional, str(programs)]), "-b", str(span.start_s), "-e", str(span.end_s)),
-        *("--seed", str(seed), "--time-to-teleport", "-1", "--no-step-log", "true", "--no-warnings", "true"),
+        *(
+            "--seed",
+            str(seed),
+            "--time-to-teleport",
+            "-1",
+            "--collision.action",
+            "warn",
+            "--no-step-log",
+            "true",
+            "--no-warnings",
+            "true",
+        ),
         *("--duration-log.disable", "true", "--xml-validation", "never"),
     ]
 

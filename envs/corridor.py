@@ -10,7 +10,7 @@ from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
 from greenband import registry
-from greenband.envs.session import EpisodeConfig, Session, fresh_seed
+from greenband.envs.session import EpisodeConfig, Session, episode_seed
 from greenband.envs.spaces import action_space, observation_space
 from greenband.observation import action_mask
 from greenband.scenario import Scenario
@@ -50,11 +50,11 @@ class CorridorParallelEnv(ParallelEnv[str, Array, int]):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Array], dict[str, dict[str, Any]]]:
-        """Start an episode; ``options`` are not used."""
+        """Start an episode."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         self.agents = list(self.possible_agents)
-        rows = self._session.reset(fresh_seed(self._rng) if seed is None else seed)
+        rows = self._session.reset(episode_seed(self._rng, options))
         infos = {agent: {"executed": 0, "action_mask": action_mask(rows[k])} for k, agent in enumerate(self.agents)}
         return dict(zip(self.agents, rows, strict=True)), infos
 

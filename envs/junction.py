@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from greenband import registry
-from greenband.envs.session import EpisodeConfig, Session, Step, fresh_seed
+from greenband.envs.session import EpisodeConfig, Session, Step, episode_seed
 from greenband.envs.spaces import action_space, observation_space
 from greenband.observation import MAX_STAGES, action_mask
 from greenband.scenario import Scenario
@@ -23,9 +23,10 @@ Array = npt.NDArray[np.float32]
 class JunctionEnv(gym.Env[Array, np.int64]):
     """Control one signal by asking for a stage every ``interval_s`` seconds.
 
-    ``reset(seed=s)`` runs the episode of seed s; a reset without seed draws a fresh one from the training range. An
-    episode is truncated at the period's end and never terminates. Info holds ``executed`` (the stage that the interlock
-    shows), ``action_mask`` (shape ``[MAX_STAGES]``), and after a step ``reward_terms``.
+    Every reset draws a fresh episode from the training range; ``reset(seed=s)`` fixes the stream of draws, so that the
+    same s gives the same trajectory, and ``options={"episode": n}`` runs exactly the episode of seed n. An episode is
+    truncated at the period's end and never terminates. Info holds ``executed`` (the stage that the interlock shows),
+    ``action_mask`` (shape ``[MAX_STAGES]``), and after a step ``reward_terms``.
 
     Args:
         scenario: a scenario or its name.
@@ -43,9 +44,9 @@ class JunctionEnv(gym.Env[Array, np.int64]):
         self._mask = np.ones(MAX_STAGES, dtype=np.bool_)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Start an episode; ``options`` are not used."""
+        """Start an episode."""
         super().reset(seed=seed)
-        observation = self._session.reset(fresh_seed(self.np_random) if seed is None else seed)[0]
+        observation = self._session.reset(episode_seed(self.np_random, options))[0]
         self._mask = action_mask(observation)
         return observation, {"executed": 0, "action_mask": self._mask}
 

@@ -22,16 +22,17 @@ class RewardWeights:
 
     ``delay``: minus the vehicles' present loss of speed on the signal's approaches, up to the next signal (sum of
     1 - v / limit, the integrand of time loss), plus its share of vehicles waiting to enter.
-    ``progress``: vehicles that left the approaches since the last decision minus those that came (waiting ones
-    included). This is a shaping term (Ng, Harada and Russell 1999) with the vehicle count as potential: it credits a
-    served queue at once, also the part of it that no camera sees and so no critic can value.
+    ``progress``: vehicles that left the approaches since the last decision minus those that came, waiting ones
+    included. With discount g its discounted sum is, but for a constant, -(1 - g) times that of the vehicles held, and
+    these are delay (Little's law). It credits a served queue at once, also the part that no camera sees and no critic
+    can value.
     ``network``: ``delay``, mean over all signals. ``standing``: minus standing vehicles in camera range.
     ``pressure``: minus the absolute difference of vehicles before and behind the junction in camera range.
     ``switch``: minus 1 where the stage was changed.
     """
 
-    delay: float = 1.0
-    progress: float = 10.0
+    delay: float = 0.0
+    progress: float = 4.0
     network: float = 0.0
     standing: float = 0.0
     pressure: float = 0.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
 from greenband.simulation import Backend
 
-__all__ = ["TRAINING_SEEDS", "EpisodeConfig", "Session", "Step", "controlled_signals", "fresh_seed"]
+__all__ = ["TRAINING_SEEDS", "EpisodeConfig", "Session", "Step", "controlled_signals", "episode_seed", "fresh_seed"]
 
 TRAINING_SEEDS = range(10_000, 2**31)
 
@@ -87,9 +88,8 @@ class Session:
         self._period = str(rng.choice(list(self.config.periods)))
         self._loop = self._loops[self._period]
         factor = float(rng.choice(list(self.config.demand)))
-        if self._others is not None:
-            self._others.reset(self.scenario, self._period)
-        measurement = self._loop.reset(seed, demand=factor, backend=self.config.backend)
+        begin_with = self._others.reset(self.scenario, self._period) if self._others is not None else None
+        measurement = self._loop.reset(seed, begin_with=begin_with, demand=factor, backend=self.config.backend)
         self._encoder.reset()
         self._rewards[self._period].reset()
         return self._encoder.encode(measurement)[self._rows]
@@ -116,7 +116,7 @@ class Session:
             return
         until = self._loop.now + self.config.interval_s
         while self._loop.now < until and not self._loop.done:
-            wishes = self._others.decide(self._loop.measure())
+            wishes = self._others.decide(self._loop.perceive(self._others))
             rest = {name: stage for name, stage in wishes.items() if name not in self.signals}
             self._loop.step({**rest, **requests}, min(self._others.interval_s, until - self._loop.now))
             requests = {}
@@ -146,3 +146,9 @@ def controlled_signals(scenario: Scenario, config: EpisodeConfig) -> list[str]:
 def fresh_seed(rng: np.random.Generator) -> int:
     """A seed from the training range."""
     return int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop))
+
+
+def episode_seed(rng: np.random.Generator, options: Mapping[str, Any] | None) -> int:
+    """The seed that ``options`` ask for as ``episode``, or a fresh one."""
+    wanted = (options or {}).get("episode")
+    return fresh_seed(rng) if wanted is None else int(wanted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from greenband import interrupts
 from greenband.envs.session import EpisodeConfig, Session, Step, controlled_signals, fresh_seed
 from greenband.envs.spaces import action_space, observation_space
 from greenband.errors import GreenbandError, SimulationError
@@ -42,7 +42,8 @@ class CorridorVecEnv(VecEnv):
         self.signals = controlled_signals(scenario, self.config)
         self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
         context = mp.get_context("spawn")
-        self._workers = [_Worker.start(context, scenario, self.config) for _ in range(processes)]
+        with interrupts.ignored_by_children():  # what to do about an interrupt is for this process to say
+            self._workers = [_Worker.start(context, scenario, self.config) for _ in range(processes)]
         super().__init__(processes * len(self.signals), observation_space(), action_space())
         self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
@@ -171,11 +172,7 @@ class _Worker:
 
 
 def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
-    """The body of a SUMO process: answer until told to close or the parent is gone.
-
-    A terminal sends an interrupt to the whole group of processes; what to do about it is for the parent to say.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The body of a SUMO process: answer until told to close or the parent is gone."""
     session = None
     try:
         session = Session(scenario, config)

@@ -16,12 +16,15 @@ __all__ = ["ControlLoop", "Controller", "run"]
 
 @runtime_checkable
 class Controller(Protocol):
-    """Decides which stage each signal should show. Asked every ``interval_s`` seconds."""
+    """Decides which stage each signal should show. Asked every ``interval_s`` seconds.
+
+    One that only reads the clock may say so with an attribute ``blind = True``; it is spared the detectors.
+    """
 
     interval_s: int
 
-    def reset(self, scenario: Scenario, period: str) -> None:
-        """Prepare for a new run."""
+    def reset(self, scenario: Scenario, period: str) -> Mapping[str, int] | None:
+        """Prepare for a new run; may return the stages to begin with, the signals' first by default."""
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """Wanted stage index per signal; a signal left out keeps its stage."""
@@ -44,6 +47,7 @@ class ControlLoop:
         self.interlocks: dict[str, Interlock] = {}
         self._shown: dict[str, str] = {}
         self._simulation: Simulation | None = None
+        self.now = self.period.start_s
 
     @property
     def simulation(self) -> Simulation:
@@ -62,16 +66,22 @@ class ControlLoop:
         return self.now >= self.period.end_s
 
     def reset(
-        self, seed: int, *, demand: float = 1.0, records: Records | None = None, backend: Backend = "auto"
+        self,
+        seed: int,
+        *,
+        begin_with: Mapping[str, int] | None = None,
+        demand: float = 1.0,
+        records: Records | None = None,
+        backend: Backend = "auto",
     ) -> Measurement:
-        """Start a fresh session; every signal begins in its first stage."""
+        """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``."""
         self.close()
         self._simulation = Simulation(
             self.scenario, self.period_name, seed, demand=demand, records=records, backend=backend
         )
         self.now = self._simulation.now
         self.interlocks = {
-            name: Interlock(signal.stages, self.limits[name], self.now)
+            name: Interlock(signal.stages, self.limits[name], self.now, (begin_with or {}).get(name, 0))
             for name, signal in self.scenario.network.signals.items()
         }
         self._shown = {}
@@ -97,6 +107,10 @@ class ControlLoop:
             for interlock in self.interlocks.values():
                 interlock.tick(self.now)
             self._show()
+
+    def perceive(self, controller: Controller) -> Measurement:
+        """What a controller needs to see now: the clock alone, without signals, where it is ``blind``."""
+        return Measurement(self.now, {}) if getattr(controller, "blind", False) else self.measure()
 
     def measure(self) -> Measurement:
         """What the detectors see now."""
@@ -149,11 +163,10 @@ def run(
         raise BadInput(f"a controller's interval_s must be at least 1 s, not {controller.interval_s}")
     loop = ControlLoop(scenario, period, sensing)
     try:
-        controller.reset(scenario, period)
-        measurement = loop.reset(seed, demand=demand, records=records, backend=backend)
+        begin_with = controller.reset(scenario, period)
+        loop.reset(seed, begin_with=begin_with, demand=demand, records=records, backend=backend)
         while not loop.done:
-            loop.step(controller.decide(measurement), controller.interval_s)
-            measurement = loop.measure()
+            loop.step(controller.decide(loop.perceive(controller)), controller.interval_s)
         return {name: list(interlock.executed) for name, interlock in loop.interlocks.items()}
     finally:
         loop.close()

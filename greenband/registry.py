@@ -5,7 +5,7 @@ Their ``_target_`` strings tie the package together, so that the core need not i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,9 @@ from greenband.control import Controller
 from greenband.errors import BadInput, GreenbandError, UnknownName
 from greenband.scenario import Scenario
 
-__all__ = ["controller", "instantiate", "make", "names", "scenario"]
+__all__ = ["controller", "instantiate", "make", "names", "scenario", "targets", "targets_in"]
+
+GROUPS = ("agent", "controller", "env", "scenario", "sensing")
 
 
 def names(group: str) -> list[str]:
@@ -33,15 +35,14 @@ def make(group: str, name: str, **overrides: Any) -> Any:
     """
     if name not in names(group):
         raise UnknownName(group, name, names(group))
-    text = (files("greenband.configs") / group / f"{name}.yaml").read_text(encoding="utf-8")
-    return instantiate({**yaml.safe_load(text), **overrides})
+    return instantiate({**_read(group, name), **overrides})
 
 
 def instantiate(config: Mapping[str, Any], /, **objects: Any) -> Any:
     """Call the ``_target_`` of a configuration with its other values, and with ``objects`` as they are.
 
     Raises:
-        BadInput: the target cannot be called so; other errors of this package come through as they are.
+        BadInput: there is no such target; errors of this package come through as they are.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate as hydra_instantiate
@@ -52,10 +53,26 @@ def instantiate(config: Mapping[str, Any], /, **objects: Any) -> Any:
         if isinstance(error.__cause__, GreenbandError):
             raise error.__cause__ from None
         raise BadInput(str(error).splitlines()[0]) from error
-    try:
-        return make(**objects)
-    except (TypeError, ValueError, AssertionError) as error:  # what constructors say of values they cannot use
-        raise BadInput(f"{config['_target_']}: {error}") from error
+    return make(**objects)
+
+
+def targets() -> set[str]:
+    """All ``_target_`` strings of the shipped configurations."""
+    return {target for group in GROUPS for name in names(group) for target in targets_in(_read(group, name))}
+
+
+def targets_in(item: object) -> Iterator[str]:
+    """Every ``_target_`` in a nested configuration."""
+    children = item.values() if isinstance(item, Mapping) else item if isinstance(item, list) else ()
+    for child in children:
+        yield from targets_in(child)
+    if isinstance(item, Mapping) and "_target_" in item:
+        yield str(item["_target_"])
+
+
+def _read(group: str, name: str) -> dict[str, Any]:
+    text = (files("greenband.configs") / group / f"{name}.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
 
 
 def scenario(name: str) -> Scenario:

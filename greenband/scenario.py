@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from greenband.demand import FlowTable
 from greenband.errors import BadInput, UnknownName
@@ -82,13 +82,23 @@ class Scenario(_Record):
     junctions: tuple[Junction, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
 
+    @model_validator(mode="after")
+    def _files_inside(self) -> Self:
+        plans = [period.existing_plan for period in self.periods.values() if period.existing_plan]
+        demands = [period.demand for period in self.periods.values()]
+        for name in (self.network_file, *self.additional_files, *plans, *demands):
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"{name!r} must lie inside the scenario's folder")
+        return self
+
     @classmethod
-    def load(cls, folder: Path) -> Scenario:
+    def load(cls, folder: Path | str) -> Scenario:
         """Read the scenario folder.
 
         Raises:
             BadInput: ``scenario.json`` is missing or not as it should be.
         """
+        folder = Path(folder)
         path = folder / "scenario.json"
         try:
             data = json.loads(path.read_text(encoding="utf-8"))

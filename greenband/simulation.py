@@ -7,6 +7,7 @@ its own: for the GUI, for a second session, or for a SUMO on another machine.
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Simulation:
         records: Records | None = None,
         backend: Backend = "auto",
     ) -> None:
-        if backend not in BACKENDS and not backend.rpartition(":")[2].isdigit():
+        if backend not in BACKENDS and not re.fullmatch(r"[^:]*:\d{1,5}", backend):
             raise UnknownName("backend", backend, [*BACKENDS, "host:port"])
         self.scenario = scenario
         self.period = scenario.period(period)
@@ -121,6 +122,8 @@ class Simulation:
             if self._remote:  # nobody waits for that SUMO's end: loading anew makes it complete its files now
                 self.api.load(["--net-file", str(self.scenario.folder / self.scenario.network_file)])
             self.api.close()
+        except Exception as error:  # libsumo and traci raise different classes, both for a SUMO that is gone
+            raise SimulationError(f"SUMO ended before it was closed: {error}") from error
         finally:
             if self._libsumo:
                 _libsumo_taken = False
@@ -186,7 +189,7 @@ def _options(network: Path, routes: Path, begin_s: int, seed: int) -> list[str]:
     return [
         *("--net-file", str(network), "--route-files", str(routes)),
         *("--begin", str(begin_s), "--seed", str(seed % 2**31)),
-        *("--time-to-teleport", "-1", "--no-step-log", "true", "--no-warnings", "true"),
+        *("--time-to-teleport", "-1", "--collision.action", "warn", "--no-step-log", "true", "--no-warnings", "true"),
         *("--duration-log.disable", "true", "--xml-validation", "never"),
     ]
 

@@ -1,14 +1,14 @@
 """Train a policy: learner and environment from a configuration, checkpoints chosen on validation seeds, resumable.
 
-A run directory holds ``config.yaml``, ``best/`` (the policy with the least validation delay), ``validation.csv``,
-``tensorboard/`` and ``checkpoint.pt`` to resume from. The checkpoint holds tensors and numbers only and is read without
-unpickling. A DQN's replay buffer is not kept: it fills up again before learning goes on.
+A run directory holds ``config.yaml``, ``best/`` (the policy with the least validation delay), ``candidate/`` (the one
+validated last), ``validation.csv``, ``tensorboard/``, and ``checkpoint.pt`` to resume from. The checkpoint holds only
+tensors and numbers and is read without unpickling. A DQN's replay buffer is not kept: it fills up again before learning
+goes on.
 """
 
 from __future__ import annotations
 
 import io
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from greenband import __version__, registry, sumo
+from greenband import __version__, interrupts, registry, sumo
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation import Subject, parse_seeds
 from greenband.evaluation.runner import Task, run_all
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingRun", "train"]
 
 CHECKPOINT, CONFIG, VALIDATION = "checkpoint.pt", "config.yaml", "validation.csv"
+VALIDATION_SEEDS = range(1000, 1100)
 LEARNED = "greenband.agents.learned"
 SAVE_EVERY_S = 30.0
 
@@ -57,6 +58,9 @@ class _Settings(BaseModel):
     steps: int = Field(gt=0)
     minutes: float | None = Field(gt=0)
     validation: _Validation
+    scenario: dict[str, Any]
+    env: dict[str, Any]
+    agent: dict[str, Any]
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> _Settings:
@@ -65,7 +69,8 @@ class _Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
-            raise BadInput(f"configuration: {field}={first['input']!r}: {first['msg']}") from error
+            value = "" if first["type"] == "missing" else f"={first['input']!r}"
+            raise BadInput(f"configuration: {field}{value}: {first['msg']}") from error
 
 
 @dataclass
@@ -99,12 +104,17 @@ class TrainingRun:
             raise BadInput(f"{folder}: {word}")
         self._settings = _Settings.parse(config)
         self._validation_seeds = parse_seeds(self._settings.validation.seeds)
+        if not set(self._validation_seeds) <= set(VALIDATION_SEEDS):
+            raise BadInput(f"configuration: validation.seeds={self._settings.validation.seeds}: must be 1000 to 1099")
+        if resume:
+            _refuse_foreign_targets(config, folder / CONFIG)
         self.scenario: Scenario = registry.instantiate(config["scenario"])
         for period in config["env"]["periods"]:
             self.scenario.period(period)
         self._state = _State()
         self._started = time.monotonic()
         self._saved = self._started
+        self._validated = -1  # steps at the last validation
         self._stop = False
 
     @property
@@ -130,21 +140,32 @@ class TrainingRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         env = self._environment()
         try:
-            learner = registry.instantiate(
+            learner = self._learner(env)
+            self._load(learner)
+            if self.progress >= 1.0:
+                raise BadInput(f"{self.folder}: the run is finished; give more steps= or minutes= to go on")
+            settings = {**self.config, "resume": None}
+            write_text(self.folder / CONFIG, yaml.safe_dump(settings, sort_keys=False))
+            with interrupts.deferred(self._ask_to_stop):
+                self._learn(learner)
+        finally:
+            env.close()
+        if self._stop:
+            raise KeyboardInterrupt(f"{self.folder} keeps a checkpoint")
+        return self.folder / "best"
+
+    def _learner(self, env: Any) -> Learner:
+        try:
+            learner: Learner = registry.instantiate(
                 self.config["agent"],
                 env=env,
                 seed=self._settings.seed,
                 progress=lambda: self.progress,
                 log_dir=self.folder / "tensorboard",
             )
-            self._load(learner)
-            if not (self.folder / CONFIG).is_file():
-                write_text(self.folder / CONFIG, yaml.safe_dump(dict(self.config), sort_keys=False))
-            with _interrupts(self._ask_to_stop):
-                self._learn(learner)
-        finally:
-            env.close()
-        return self.folder / "best"
+        except (TypeError, ValueError, AssertionError) as error:  # what the learners say of settings they cannot use
+            raise BadInput(f"configuration: agent: {error}") from error
+        return learner
 
     def _ask_to_stop(self) -> None:
         self._stop = True
@@ -156,13 +177,8 @@ class TrainingRun:
             scenario=self.scenario,
             config=episode,
             processes=self._settings.processes,
-            # a resumed run goes on with other episodes than those it has seen
-            seed=self._settings.seed + 1_000_003 * self._steps_done(),
+            seed=self._settings.seed,
         )
-
-    def _steps_done(self) -> int:
-        path = self.folder / CHECKPOINT
-        return int(_read_checkpoint(path)["state"]["steps"]) if path.is_file() else 0
 
     def _learn(self, learner: Learner) -> None:
         from stable_baselines3.common.callbacks import CallbackList, ConvertCallback
@@ -190,7 +206,7 @@ class TrainingRun:
 
     def _checkpoint(self, learner: Learner, bar: Progress, task: Any) -> None:
         """Validate and keep the policy if it is the best so far; then save everything to resume from."""
-        if not self._stop:
+        if not self._stop and self._validated != learner.num_timesteps:
             try:
                 delay = self._validate(learner)
                 bar.update(task, delay=f"{delay:.1f} s, best {self._state.best_delay_s:.1f} s")
@@ -215,6 +231,7 @@ class TrainingRun:
             for seed in self._validation_seeds
         ]
         runs = run_all(tasks, self._settings.validation.jobs)
+        self._validated = learner.num_timesteps
         delay = sum(run.metrics["delay_s"] for run in runs) / len(runs)
         learner.logger.record("validation/delay_s", delay)
         path = self.folder / VALIDATION
@@ -278,6 +295,16 @@ class TrainingRun:
         self._state = _State(**saved["state"])
         learner.num_timesteps = self._state.steps
         learner._n_updates = saved["updates"]
+        # go on with other episodes and other noise than the run has seen; the learner's constructor seeded both
+        learner.set_random_seed(self._settings.seed + 1_000_003 * self._state.steps)
+
+
+def _refuse_foreign_targets(config: Mapping[str, Any], source: Path) -> None:
+    """A resumed run's configuration comes from a file; it may call what the shipped ones call and nothing else."""
+    allowed = {*registry.targets(), "greenband.registry.scenario"}
+    for target in registry.targets_in(config):
+        if target not in allowed:
+            raise BadInput(f"{source}: refuses to call {target!r}, which no shipped configuration does")
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
@@ -300,27 +327,6 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     ):
         raise BadInput(f"{path}: not a checkpoint of this version")
     return saved
-
-
-@contextmanager
-def _interrupts(stop: Any) -> Iterator[None]:
-    """Interrupt and terminate end the run at the next step, with a checkpoint; a second interrupt ends it at once."""
-
-    def handle(number: int, _frame: Any) -> None:
-        stop()
-        signal.signal(number, previous[number])
-
-    previous: dict[int, Any] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, handle)
-    except ValueError:  # not in the main thread, as in some notebooks and launchers
-        previous.clear()
-    try:
-        yield
-    finally:
-        for caught, old in previous.items():
-            signal.signal(caught, old)
 
 
 @contextmanager
@@ -347,6 +353,7 @@ def train(config: Mapping[str, Any]) -> Path:
     Raises:
         BadInput: the configuration cannot be used.
         SimulationError: SUMO failed.
+        KeyboardInterrupt: the run was interrupted; it keeps a checkpoint.
     """
     folder = Path(config["resume"] or config["out"])
     run = TrainingRun(config, folder, resume=config["resume"] is not None)

@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+INTERRUPTED = 130  # as shells report it; typer returns it too
 UsageError: Any = typer.BadParameter.__base__  # a wrong option or command; typer has no name of its own for it
 Scenario = Annotated[str, typer.Option("--scenario", "-s", help="Name of a scenario, or its folder.")]
 Seeds = Annotated[str, typer.Option(help="Range a:b (b left out), a number, or a list of both.")]
@@ -144,7 +145,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = str(error) if isinstance(error, GreenbandError) else error.format_message()
         sys.stderr.write(f"greenband: {' '.join(text.split())}\n")
         sys.exit(2)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        sys.stderr.write(f"greenband: {error.filename or 'system'}: {error.strerror or error}\n")
+        sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         sys.stderr.write("greenband: interrupted\n")
-        sys.exit(130)
     sys.exit(code)

@@ -27,7 +27,9 @@ def processes(jobs: int) -> int:
     """
     if jobs < 0:
         raise BadInput(f"--jobs {jobs}: must be 0 or more")
-    return jobs or os.cpu_count() or 1
+    if jobs:
+        return jobs
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def periods_of(scenario: Scenario, text: str) -> list[str]:

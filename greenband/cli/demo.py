@@ -12,6 +12,7 @@ from greenband.cli.common import err, processes
 from greenband.cli.evaluate import compare
 from greenband.cli.plan import make_plans
 from greenband.cli.table import show
+from greenband.errors import BadInput
 from greenband.evaluation import Result, parse_seeds, resolve, save
 from greenband.files import write_text
 from greenband.scenario import Scenario
@@ -19,6 +20,7 @@ from greenband.scenario import Scenario
 __all__ = ["run"]
 
 PLAN_SEEDS = (10_000, 10_001, 10_002)
+MOST_PROCESSES = 4  # more of them would learn too seldom in so short a time
 
 
 def run(out: Path, scenario: str, period: str, minutes: float, seeds: str, jobs: int) -> None:
@@ -49,20 +51,15 @@ def _train(scenario: Scenario, period: str, minutes: float, jobs: int, out: Path
     from greenband.training import train
 
     folder = out / "policy"
-    if folder.exists():
-        shutil.rmtree(folder)
-    overrides = [
-        f"scenario={scenario.name}",
-        f"env.periods=[{period}]",
-        f"minutes={minutes}",
-        f"processes={jobs}",
-        f"validation.jobs={jobs}",
-        "validation.seeds='1000:1002'",
-        "validation.every_steps=1000000",
-        f"out='{folder}'",
-    ]
+    if folder.exists() and not (folder / "config.yaml").is_file():
+        raise BadInput(f"{folder}: is there already and is no training run; choose another --out")
+    shutil.rmtree(folder, ignore_errors=True)
     with initialize_config_module("greenband.configs", version_base="1.3"):
-        config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
+        config: Any = OmegaConf.to_container(compose("train", ["out=''"]), resolve=True)
+    config |= {"minutes": minutes, "processes": min(jobs, MOST_PROCESSES), "out": str(folder)}
+    config["scenario"] = {"_target_": "greenband.registry.scenario", "name": str(scenario.folder)}
+    config["env"]["periods"] = [period]
+    config["validation"] = {"seeds": "1000:1002", "every_steps": 10**9, "jobs": jobs}
     return train(config)
 
 

@@ -9,7 +9,7 @@ from greenband import registry
 from greenband.cli.common import counting, err, periods_of, processes
 from greenband.cli.table import show
 from greenband.errors import BadInput
-from greenband.evaluation import Result, evaluate, parse_seeds, resolve, save
+from greenband.evaluation import Result, evaluate, fits, parse_seeds, resolve, save
 from greenband.scenario import Scenario
 from greenband.simulation import Backend
 
@@ -30,9 +30,15 @@ def run(
     if not demand > 0:
         raise BadInput(f"--demand {demand}: must be above 0")
     numbers, found = parse_seeds(seeds), registry.scenario(scenario)
+    if ":" in backend and len(subjects) * len(numbers) * len(periods_of(found, period)) > 1:
+        raise BadInput("a waiting SUMO serves one run: give one subject, one period and one seed with --remote")
+    if json is not None and json.is_dir():
+        raise BadInput(f"--json {json}: is a folder")
+    periods = periods_of(found, period)
+    fits([resolve(text) for text in subjects], found, periods)
     results = [
         compare(subjects, found, name, numbers, processes(jobs) if backend == "auto" else 1, demand, backend)
-        for name in periods_of(found, period)
+        for name in periods
     ]
     for result in results:
         show(result)

@@ -20,6 +20,8 @@ def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None) -> 
     if len(set(folders)) < len(folders):
         raise BadInput("two plans have the same name and would overwrite each other's tables; export them one by one")
     for (path, plan), folder in zip(read, folders, strict=True):
+        if not (scenario or plan.provenance.scenario):
+            raise BadInput(f"{path}: does not say which scenario it is for; name it with --scenario")
         home = registry.scenario(scenario or plan.provenance.scenario)
         files = formats.write(plan, home, chosen, folder)
         err.print(f"{path}: {len(files)} files in {folder}, plan {plan.content_hash[:12]}", soft_wrap=True)

@@ -40,11 +40,11 @@ def make_plans(
     """Replay over periods and seeds, then distil.
 
     Raises:
-        BadInput: a seed is one of those that results are reported on, or no plan fits the limits.
+        BadInput: a seed is not one for training, or no plan fits the limits.
         SimulationError: SUMO failed.
     """
-    if any(seed < 1000 for seed in seeds):
-        raise BadInput("plans are not made on seeds 0 to 999: results are reported on 0 to 99; take 10000 and above")
+    if any(seed < 10_000 for seed in seeds):
+        raise BadInput("plans are made on training seeds, 10000 and above: results and validation use those below")
     tasks = [Task(subject, scenario, period, seed) for period in periods for seed in seeds]
     with counting(f"replaying {subject.name}", len(tasks)) as step:
         runs = run_all(tasks, jobs, step)

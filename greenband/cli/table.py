@@ -29,6 +29,9 @@ def show(result: Result) -> None:
         cells = [_cell(subject, name, subject.name in best[name]) for name in shown]
         table.add_row(subject.name, *cells, str(subject.violations))
     err.print(table)
+    for subject in result.subjects:
+        if subject.collisions or subject.teleports:
+            err.print(f"{subject.name}: {subject.collisions} collisions, {subject.teleports} teleports")
     for subject in result.subjects[1:]:
         for name in ("delay_s", "mainline_speed_kmh"):
             if name in subject.per_seed and name in result.subjects[0].per_seed:

@@ -39,8 +39,8 @@ def _split(arguments: list[str]) -> tuple[list[str], Path | None]:
             if not arguments:
                 raise BadInput("--resume needs a run directory")
             resume = Path(arguments.pop(0))
-        elif word.startswith("--resume="):
-            resume = Path(word.removeprefix("--resume="))
+        elif word.startswith(("--resume=", "resume=")):
+            resume = Path(word.partition("=")[2])
         else:
             rest.append(word)
     return rest, resume
@@ -48,8 +48,9 @@ def _split(arguments: list[str]) -> tuple[list[str], Path | None]:
 
 def _resume(folder: Path, overrides: Sequence[str]) -> None:
     """Continue with the run's own configuration; only the length of the run and its processes may change."""
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     path = folder / "config.yaml"
     if not path.is_file():
@@ -60,8 +61,10 @@ def _resume(folder: Path, overrides: Sequence[str]) -> None:
             raise BadInput(f"{word!r} cannot change on resume; allowed are {', '.join(sorted(allowed))}")
     try:
         config = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
-    except (OmegaConfBaseException, ValueError) as error:
-        raise BadInput(f"{path}: {error}") from error
+        if not isinstance(config, DictConfig):
+            raise ValueError("not a mapping")
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+        raise BadInput(f"{path}: not a run's configuration: {error}") from error
     _train({**_plain(config), "resume": str(folder)})
 
 
@@ -129,7 +132,12 @@ def _plain(config: Any, resolve: bool = True) -> dict[str, Any]:
 def _train(config: dict[str, Any]) -> None:
     from greenband.training import train
 
-    folder = train(config)
+    try:
+        folder = train(config)
+    except KeyboardInterrupt as error:
+        if str(error):
+            err.print(f"{error}; go on with greenband train --resume", soft_wrap=True)
+        raise
     err.print(f"policy in [bold]{folder}[/bold]; compare it:")
     scenario = config["scenario"]["name"]
     err.print(f"  greenband evaluate existing maxpressure {folder} --scenario {scenario}", soft_wrap=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from greenband import interrupts
 from greenband.control import run
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.results import Result, SubjectResult
@@ -21,7 +22,7 @@ from greenband.monitor import MonitorLimits, Violation, conflicts_of, switched_l
 from greenband.scenario import Scenario
 from greenband.simulation import Backend, Records
 
-__all__ = ["Run", "Task", "evaluate", "run_all", "run_one"]
+__all__ = ["Run", "Task", "evaluate", "fits", "run_all", "run_one"]
 
 Log = dict[str, list[tuple[int, int]]]
 Progress = Callable[[], None]
@@ -86,11 +87,16 @@ def _quiet_torch() -> None:
 
 
 def _watch(scenario: Scenario, signal: str, records: Records) -> list[Violation]:
-    limits = scenario.network.signals[signal].limits(scenario.timing)
+    shape = scenario.network.signals[signal]
+    limits = shape.limits(scenario.timing)
+    minima = [
+        min((limits.min_green_s[k] for k, stage in enumerate(shape.stages) if link in stage.greens), default=1)
+        for link in range(shape.lamps)
+    ]
     held = MonitorLimits(
         yellow_s=limits.yellow_s,
         all_red_s=limits.all_red_s,
-        min_green_s=min(limits.min_green_s),
+        min_green_s=tuple(minima),
         max_green_s=limits.max_green_s,
         max_red_s=limits.max_red_s,
     )
@@ -112,10 +118,14 @@ def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = No
     """
     if jobs < 1:
         raise BadInput(f"jobs must be at least 1, not {jobs}")
-    with ProcessPoolExecutor(
-        min(jobs, max(len(tasks), 1)), mp_context=mp.get_context("spawn"), initializer=_die_quietly
-    ) as pool:
-        futures: list[Future[Run]] = [pool.submit(run_one, task) for task in tasks]
+    with (
+        tempfile.TemporaryDirectory(prefix="greenband-") as scratch,
+        ProcessPoolExecutor(
+            min(jobs, max(len(tasks), 1)), mp.get_context("spawn"), initializer=_prepare, initargs=(scratch,)
+        ) as pool,
+    ):
+        with interrupts.ignored_by_children():
+            futures: list[Future[Run]] = [pool.submit(run_one, task) for task in tasks]
         try:
             for future in as_completed(futures):
                 future.result()
@@ -123,14 +133,15 @@ def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = No
                     progress()
             return [future.result() for future in futures]
         except BrokenProcessPool as error:
-            raise SimulationError("a SUMO process ended unexpectedly; no result was lost before it") from error
+            raise SimulationError("a SUMO process ended unexpectedly; run the command again") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _die_quietly() -> None:
-    """An interrupt ends a worker without a traceback; the parent says what happened."""
+def _prepare(scratch: str) -> None:
+    """Ready a worker: an interrupt ends it without a traceback, and the parent clears away what it left."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    tempfile.tempdir = scratch
 
 
 def evaluate(
@@ -160,6 +171,18 @@ def evaluate(
     n = len(seeds)
     found = [_gather(s, runs[k * n : (k + 1) * n]) for k, s in enumerate(subjects)]
     return Result(scenario.name, period, tuple(seeds), tuple(found), demand)
+
+
+def fits(subjects: Sequence[Subject], scenario: Scenario, periods: Sequence[str]) -> None:
+    """Try every subject on every period before anything is simulated.
+
+    Raises:
+        BadInput: a subject's files cannot be used, or it does not fit the scenario.
+    """
+    for subject in subjects:
+        controller = subject.make()
+        for period in periods:
+            controller.reset(scenario, period)
 
 
 def _gather(subject: Subject, runs: Sequence[Run]) -> SubjectResult:

@@ -18,11 +18,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         if match := re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", part):
+            if int(match[1]) >= int(match[2]):
+                raise BadInput(f"seeds {text!r}: the range {part.strip()} is empty")
             seeds.extend(range(int(match[1]), int(match[2])))
         elif re.fullmatch(r"\s*\d+\s*", part):
             seeds.append(int(part))
         else:
             raise BadInput(f"seeds {text!r}: {part!r} is neither a number nor a range such as 0:10")
-    if not seeds:
-        raise BadInput(f"seeds {text!r}: the range is empty")
     return tuple(dict.fromkeys(seeds))

@@ -52,7 +52,7 @@ def resolve(text: str) -> Subject:
     path = Path(text)
     if not path.exists():
         raise UnknownName("subject (or no such file)", text, registry.names("controller"))
-    for folder in (path, path / "best", path.parent if path.suffix == ".safetensors" else path):
+    for folder in (path, path / "best", path.parent if path.name == "policy.safetensors" else path):
         if (folder / "card.json").is_file():
             return _policy(path, folder)
     if path.is_dir() and (path / "config.yaml").is_file():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -74,6 +74,20 @@ class TimingPlan(_Record):
                 return stage.stage
             if position < stage.duration_s:
                 return self.stages[(number + 1) % len(self.stages)].stage
+            position -= stage.duration_s
+        raise AssertionError("a plan's stages sum to its cycle")
+
+    def first_stage(self, time_s: int, minima_s: Sequence[int]) -> int:
+        """The stage to begin with at a time so as to be on plan from then on.
+
+        It is the plan's own, or the next one early where less than the minimum green (one per stage index) is left of
+        it.
+        """
+        position = (time_s - self.offset_s) % self.cycle_s
+        for number, stage in enumerate(self.stages):
+            if position < stage.duration_s:
+                stays = stage.go_s - position >= minima_s[stage.stage]
+                return stage.stage if stays else self.stages[(number + 1) % len(self.stages)].stage
             position -= stage.duration_s
         raise AssertionError("a plan's stages sum to its cycle")
 

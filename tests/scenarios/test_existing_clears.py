@@ -15,14 +15,12 @@ STEP_S = 60
 def test_the_existing_plan_clears_the_demand(name: str, request: pytest.FixtureRequest) -> None:
     scenario: Scenario = request.getfixturevalue(name)
     controller, loop = Existing(), ControlLoop(scenario, "AM")
-    controller.reset(scenario, "AM")
-    measurement = loop.reset(10_000)
+    loop.reset(10_000, begin_with=controller.reset(scenario, "AM"))
     held: list[int] = []
     try:
         while not loop.done:
             for _ in range(STEP_S):
-                loop.step(controller.decide(measurement), 1)
-                measurement = type(measurement)(loop.now, {})  # a fixed plan only reads the clock
+                loop.step(controller.decide(loop.perceive(controller)), 1)
             held.append(loop.simulation.api.vehicle.getIDCount() + loop.simulation.pending())
     finally:
         loop.close()
