@@ -7,7 +7,7 @@ STAMPS := $(VENV)/.stamps
 .PHONY: help demo test lint format docs install clean
 
 help:
-	@echo "make demo    install, then build, learn, compare, export and re-simulate on a short section (about 10 minutes)"
+	@echo "make demo    install, then build, learn, compare, export and re-simulate on a short section (about 8 minutes)"
 	@echo "make test    install with the developer tools, run the tests"
 	@echo "make lint    style and types"
 	@echo "make format  put the code into shape"

@@ -22,6 +22,7 @@ def ppo(
 ) -> PPO:
     """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3."""
     _check_numbers(settings)
+    settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * env.num_envs)
     return PPO(
         StageActorCritic,
         env,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing as mp
 from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from greenband import interrupts
-from greenband.envs.session import EpisodeConfig, Session, Step, controlled_signals, fresh_seed
+from greenband.envs.session import EpisodeConfig, Step, controlled_signals, fresh_seed
 from greenband.envs.spaces import action_space, observation_space
-from greenband.errors import GreenbandError, SimulationError
+from greenband.envs.worker import start_workers
 from greenband.observation import OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
 
@@ -41,9 +36,7 @@ class CorridorVecEnv(VecEnv):
         self.scenario, self.config = scenario, config or EpisodeConfig()
         self.signals = controlled_signals(scenario, self.config)
         self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
-        context = mp.get_context("spawn")
-        with interrupts.ignored_by_children():  # what to do about an interrupt is for this process to say
-            self._workers = [_Worker.start(context, scenario, self.config) for _ in range(processes)]
+        self._workers = start_workers(scenario, self.config, processes)
         super().__init__(processes * len(self.signals), observation_space(), action_space())
         self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
@@ -130,61 +123,3 @@ def _infos(step: Step) -> list[dict[str, Any]]:
             info["terminal_observation"] = step.observations[i]
         infos.append(info)
     return infos
-
-
-@dataclass
-class _Worker:
-    """The parent's end of one SUMO process."""
-
-    process: Any
-    pipe: Connection
-
-    @classmethod
-    def start(cls, context: Any, scenario: Scenario, config: EpisodeConfig) -> _Worker:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, scenario, config), daemon=True)
-        process.start()
-        theirs.close()
-        return cls(process, ours)
-
-    def send(self, message: tuple[str, Any]) -> None:
-        try:
-            self.pipe.send(message)
-        except OSError as error:
-            raise SimulationError("a SUMO process ended unexpectedly") from error
-
-    def receive(self) -> Any:
-        try:
-            answer = self.pipe.recv()
-        except (EOFError, OSError) as error:
-            raise SimulationError("a SUMO process ended unexpectedly") from error
-        if isinstance(answer, GreenbandError):
-            raise answer
-        return answer
-
-    def stop(self) -> None:
-        with contextlib.suppress(OSError):
-            self.pipe.send(("close", None))
-        self.process.join(timeout=10)
-        if self.process.is_alive():
-            self.process.kill()
-        self.pipe.close()
-
-
-def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
-    """The body of a SUMO process: answer until told to close or the parent is gone."""
-    session = None
-    try:
-        session = Session(scenario, config)
-        while True:
-            command, value = pipe.recv()
-            if command == "close":
-                return
-            pipe.send(session.reset(value) if command == "reset" else session.step(value))
-    except GreenbandError as error:
-        pipe.send(error)
-    except (EOFError, BrokenPipeError):
-        pass
-    finally:
-        if session is not None:
-            session.close()

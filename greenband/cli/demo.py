@@ -31,7 +31,7 @@ def run(out: Path, scenario: str, period: str, minutes: float, seeds: str, jobs:
     found.period(period)
     err.print(f"{found.title}: {len(found.network.signals)} signals, period {period}")
     err.rule(f"2 of 4: learn for {minutes:g} minutes")
-    policy = _train(found, period, minutes, jobs, out)
+    policy = _train(scenario, period, minutes, jobs, out)
     err.rule("3 of 4: turn the policy into timing tables")
     tables = _export(policy, found, period, jobs, out)
     err.rule(f"4 of 4: compare on {len(numbers)} seeds that nothing was trained or chosen on")
@@ -44,7 +44,7 @@ def run(out: Path, scenario: str, period: str, minutes: float, seeds: str, jobs:
     err.print(summary, soft_wrap=True)
 
 
-def _train(scenario: Scenario, period: str, minutes: float, jobs: int, out: Path) -> Path:
+def _train(scenario: str, period: str, minutes: float, jobs: int, out: Path) -> Path:
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
@@ -57,7 +57,7 @@ def _train(scenario: Scenario, period: str, minutes: float, jobs: int, out: Path
     with initialize_config_module("greenband.configs", version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", ["out=''"]), resolve=True)
     config |= {"minutes": minutes, "processes": min(jobs, MOST_PROCESSES), "out": str(folder)}
-    config["scenario"] = {"_target_": "greenband.registry.scenario", "name": str(scenario.folder)}
+    config["scenario"] = {"_target_": "greenband.registry.scenario", "name": scenario}
     config["env"]["periods"] = [period]
     config["validation"] = {"seeds": "1000:1002", "every_steps": 10**9, "jobs": jobs}
     return train(config)

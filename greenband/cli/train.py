@@ -41,6 +41,8 @@ def _split(arguments: list[str]) -> tuple[list[str], Path | None]:
             resume = Path(arguments.pop(0))
         elif word.startswith(("--resume=", "resume=")):
             resume = Path(word.partition("=")[2])
+        elif word.startswith("scenario=") and (Path(word.partition("=")[2]) / "scenario.json").is_file():
+            rest += ["scenario._target_=greenband.registry.scenario", f"scenario.name='{word.partition('=')[2]}'"]
         else:
             rest.append(word)
     return rest, resume

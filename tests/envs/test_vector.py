@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -170,3 +172,8 @@ def test_an_error_in_a_process_comes_through(short: Scenario) -> None:
             env.reset()
     finally:
         env.close()
+
+
+def test_a_sumo_process_stays_clear_of_torch() -> None:
+    code = "import sys, greenband.envs.worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
