@@ -55,9 +55,10 @@ def greenband(*arguments: str) -> None:
 
 def table(result: Result, options: argparse.Namespace) -> str:
     """Means over seeds with the paired difference of delay to the existing plan."""
+    given = " --run RUN" if options.run else ""
     head = (
-        f"`python benchmarks/learning.py --scenario {options.scenario} --minutes {options.minutes:g}`, PPO on 2 cores,"
-        f" AM, seeds {options.seeds}, SUMO {result.sumo}, greenband {result.greenband}\n\n"
+        f"`python benchmarks/learning.py --scenario {options.scenario} --minutes {options.minutes:g}{given}`,"
+        f" PPO on 2 cores, AM, seeds {options.seeds}, SUMO {result.sumo}, greenband {result.greenband}\n\n"
         "| subject | delay s/veh | mainline km/h | network km/h | stops | p95 delay s | delay against existing, paired"
         " (95 % interval) | violations |\n|---|---|---|---|---|---|---|---|\n"
     )

@@ -4,8 +4,9 @@
 
 Both sides simulate the same files, seed and signal timings: first a run with a fixed stage sequence records the lamps
 of every second; plain ``sumo`` then replays exactly these as a static program. The other side is the SB3 VecEnv with
-5 s decisions, all observations and rewards. Both times include starting SUMO and loading its files. Sides alternate
-round by round; the table gives the median of the rounds' ratios.
+5 s decisions, all observations and rewards. Both times include starting SUMO and loading its files. Two plain ``sumo``
+at once show what the machine itself gains from its second core. Sides alternate round by round; the table gives the
+median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -88,10 +89,12 @@ def plain_command(scenario: Scenario, period: str, seed: int, folder: Path) -> l
     ]
 
 
-def time_plain(command: list[str]) -> float:
-    """Seconds of one whole ``sumo`` process."""
+def time_plain(command: list[str], copies: int = 1) -> float:
+    """Seconds until all of so many ``sumo`` processes, started at once, have ended."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, env=sumo.environment(), stdout=subprocess.DEVNULL)
+    running = [subprocess.Popen(command, env=sumo.environment(), stdout=subprocess.DEVNULL) for _ in range(copies)]
+    if any(process.wait() for process in running):
+        raise SystemExit("sumo failed")
     return time.perf_counter() - start
 
 
@@ -129,32 +132,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     scenario = registry.scenario(options.scenario)
-    rows = []
+    rows: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as name:
         command = plain_command(scenario, "AM", SEED, Path(name))
         for number in range(options.rounds):
-            plain, one, two = time_plain(command), time_env(scenario, 1), time_env(scenario, 2)
-            rows.append((plain, one, two, one / plain, 2 * one / two))
-            print(f"round {number + 1}: plain {plain:.1f} s, one process {one:.1f} s, two {two:.1f} s", flush=True)
+            plain, one = time_plain(command), time_env(scenario, 1)
+            pair, two = time_plain(command, copies=2), time_env(scenario, 2)
+            rows.append((plain, one, pair, two, one / plain, 2 * plain / pair, 2 * one / two))
+            print(f"round {number + 1}: {' '.join(f'{value:.2f}' for value in rows[-1])}", flush=True)
     text = _table(options.scenario, rows)
     print(text)
     if options.out:
         write_text(options.out, text)
 
 
-def _table(name: str, rows: list[tuple[float, float, float, float, float]]) -> str:
+def _table(name: str, rows: list[tuple[float, ...]]) -> str:
     head = (
         f"`python benchmarks/overhead.py --scenario {name} --rounds {len(rows)}`, SUMO {sumo.version_string()}, AM,"
         " 600 s of warm-up and one hour, 5 s decisions, fixed stage sequence, 2 cores\n\n"
-        "| round | plain sumo s | VecEnv, 1 process s | VecEnv, 2 processes s | overhead | throughput of two |\n"
-        "|---|---|---|---|---|---|\n"
+        "| round | plain sumo s | VecEnv s | two plain s | VecEnv, 2 processes s | overhead | gain of two plain |"
+        " gain of two processes |\n|---|---|---|---|---|---|---|---|\n"
     )
     lines = [
-        f"| {k + 1} | {p:.1f} | {a:.1f} | {b:.1f} | {ratio:.3f} | {gain:.2f} |\n"
-        for k, (p, a, b, ratio, gain) in enumerate(rows)
+        f"| {k} | {' | '.join(f'{seconds:.1f}' for seconds in r[:4])} | {r[4]:.3f} | {r[5]:.2f} | {r[6]:.2f} |\n"
+        for k, r in enumerate(rows, 1)
     ]
-    ratio, gain = median(r[3] for r in rows), median(r[4] for r in rows)
-    return head + "".join(lines) + f"| median | | | | **{ratio:.3f}** | **{gain:.2f}** |\n"
+    overhead, ceiling, gain = (median(row[k] for row in rows) for k in (4, 5, 6))
+    return head + "".join(lines) + f"| median | | | | | **{overhead:.3f}** | {ceiling:.2f} | **{gain:.2f}** |\n"
 
 
 if __name__ == "__main__":
