@@ -1,12 +1,12 @@
 """What the environment costs beside plain SUMO, and what a second process gains.
 
-    python benchmarks/overhead.py [--scenario shixin] [--rounds 3] [--out benchmarks/results/overhead.md]
+    python benchmarks/overhead.py [--scenario shixin] [--rounds 7] [--pairs 3] [--out benchmarks/results/overhead.md]
 
 Both sides simulate the same files, seed and signal timings: first a run with a fixed stage sequence records the lamps
 of every second; plain ``sumo`` then replays exactly these as a static program. The other side is the SB3 VecEnv with
 5 s decisions, all observations and rewards. Both times include starting SUMO and loading its files. Two plain ``sumo``
-at once show what the machine itself gains from its second core. Sides alternate round by round; the table gives the
-median of the rounds' ratios.
+at once show what the machine itself gains from its second core. Sides alternate round by round and the table gives the
+median of the rounds' ratios: on a shared machine one run varies by a fifth, so few rounds say little.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from greenband.scenario import Scenario
 from greenband.simulation import Records
 
 SEED = 20_000
+Pair = tuple[float, float]  # seconds of plain SUMO and of the environment
+
 HOLD = 6  # decisions a stage is asked for
 
 
@@ -128,37 +130,44 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--scenario", default="shixin")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7, help="of one process beside one plain sumo")
+    parser.add_argument("--pairs", type=int, default=3, help="of two processes beside two plain sumo")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     scenario = registry.scenario(options.scenario)
-    rows: list[tuple[float, ...]] = []
+    ones: list[Pair] = []
+    twos: list[Pair] = []
     with tempfile.TemporaryDirectory() as name:
         command = plain_command(scenario, "AM", SEED, Path(name))
-        for number in range(options.rounds):
-            plain, one = time_plain(command), time_env(scenario, 1)
-            pair, two = time_plain(command, copies=2), time_env(scenario, 2)
-            rows.append((plain, one, pair, two, one / plain, 2 * plain / pair, 2 * one / two))
-            print(f"round {number + 1}: {' '.join(f'{value:.2f}' for value in rows[-1])}", flush=True)
-    text = _table(options.scenario, rows)
+        for number in range(max(options.rounds, options.pairs)):
+            if number < options.rounds:
+                ones.append((time_plain(command), time_env(scenario, 1)))
+                print(f"one  {ones[-1][0]:.2f} {ones[-1][1]:.2f}", flush=True)
+            if number < options.pairs:
+                twos.append((time_plain(command, copies=2), time_env(scenario, 2)))
+                print(f"two  {twos[-1][0]:.2f} {twos[-1][1]:.2f}", flush=True)
+    text = _table(f"--scenario {options.scenario} --rounds {options.rounds} --pairs {options.pairs}", ones, twos)
     print(text)
     if options.out:
         write_text(options.out, text)
 
 
-def _table(name: str, rows: list[tuple[float, ...]]) -> str:
-    head = (
-        f"`python benchmarks/overhead.py --scenario {name} --rounds {len(rows)}`, SUMO {sumo.version_string()}, AM,"
+def _table(arguments: str, ones: list[Pair], twos: list[Pair]) -> str:
+    """One process against one plain ``sumo``; the throughput of two of each against that of one of the same round."""
+    text = (
+        f"`python benchmarks/overhead.py {arguments}`, SUMO {sumo.version_string()}, AM,"
         " 600 s of warm-up and one hour, 5 s decisions, fixed stage sequence, 2 cores\n\n"
-        "| round | plain sumo s | VecEnv s | two plain s | VecEnv, 2 processes s | overhead | gain of two plain |"
-        " gain of two processes |\n|---|---|---|---|---|---|---|---|\n"
+        "| round | plain sumo s | VecEnv s | overhead |\n|---|---|---|---|\n"
     )
-    lines = [
-        f"| {k} | {' | '.join(f'{seconds:.1f}' for seconds in r[:4])} | {r[4]:.3f} | {r[5]:.2f} | {r[6]:.2f} |\n"
-        for k, r in enumerate(rows, 1)
-    ]
-    overhead, ceiling, gain = (median(row[k] for row in rows) for k in (4, 5, 6))
-    return head + "".join(lines) + f"| median | | | | | **{overhead:.3f}** | {ceiling:.2f} | **{gain:.2f}** |\n"
+    for k, (plain, env) in enumerate(ones, 1):
+        text += f"| {k} | {plain:.1f} | {env:.1f} | {env / plain:.3f} |\n"
+    text += f"| median | | | **{median(env / plain for plain, env in ones):.3f}** |\n"
+    text += "\n| round | two plain s | VecEnv, 2 processes s | gain of two plain | gain of two processes |\n"
+    text += "|---|---|---|---|---|\n"
+    gains = [(2 * one[0] / two[0], 2 * one[1] / two[1]) for one, two in zip(ones, twos, strict=False)]
+    for k, ((plain, env), gain) in enumerate(zip(twos, gains, strict=True), 1):
+        text += f"| {k} | {plain:.1f} | {env:.1f} | {gain[0]:.2f} | {gain[1]:.2f} |\n"
+    return text + f"| median | | | {median(g[0] for g in gains):.2f} | **{median(g[1] for g in gains):.2f}** |\n"
 
 
 if __name__ == "__main__":

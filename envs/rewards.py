@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -54,31 +55,41 @@ class RewardTerms:
 
     def reset(self) -> None:
         """Start a new episode of the loop."""
-        self._held = self._approaches()[0]
+        self._held = self._count()
 
     def compute(self, measurement: Measurement, changed: npt.NDArray[np.bool_]) -> dict[str, Floats]:
         """Weighted terms of the step that just ended, each of shape ``[signals]`` in the network's order."""
         views = measurement.signals.values()
-        held, lost = self._approaches()
-        raw = {
-            "delay": -lost / SCALE_VEH,
-            "progress": (self._held - held) / SCALE_VEH,
-            "network": np.full_like(lost, -lost.mean() / SCALE_VEH),
-            "standing": -np.array([view.standing.sum() for view in views]) / SCALE_VEH,
-            "pressure": -np.array([abs((v.present - v.leaving).sum()) for v in views]) / SCALE_VEH,
-            "switch": -changed.astype(float),
+        raw: dict[str, Callable[[], Floats]] = {  # asking SUMO costs time, so only what is weighted is computed
+            "delay": lambda: -self._lost() / SCALE_VEH,
+            "progress": lambda: self._gain() / SCALE_VEH,
+            "network": lambda: np.full(len(self._edges), -self._lost().mean() / SCALE_VEH),
+            "standing": lambda: -np.array([view.standing.sum() for view in views]) / SCALE_VEH,
+            "pressure": lambda: -np.array([abs((v.present - v.leaving).sum()) for v in views]) / SCALE_VEH,
+            "switch": lambda: -changed.astype(float),
         }
-        self._held = held
-        return {name: self.weights[name] * value for name, value in raw.items() if self.weights[name]}
+        return {name: weight * raw[name]() for name, weight in self.weights.items() if weight}
 
-    def _approaches(self) -> tuple[Floats, Floats]:
-        """Vehicles on each signal's approaches, and the sum of their relative losses of speed."""
+    def _gain(self) -> Floats:
+        """Vehicles fewer on each signal's approaches than at the last call."""
+        before, self._held = self._held, self._count()
+        return before - self._held
+
+    def _count(self) -> Floats:
+        """Vehicles on each signal's approaches, with its share of those waiting to enter."""
+        count = self._loop.simulation.api.edge.getLastStepVehicleNumber
+        held = np.array([sum(count(edge) for edge, _ in edges) for edges in self._edges.values()], dtype=float)
+        return held + self._pending()
+
+    def _lost(self) -> Floats:
+        """Sum of the vehicles' relative losses of speed on each signal's approaches; one that waits loses all."""
         api = self._loop.simulation.api.edge
-        pending = self._loop.simulation.pending() / len(self._edges)
-        held, lost = np.full(len(self._edges), pending), np.full(len(self._edges), pending)
+        lost = np.full(len(self._edges), self._pending())
         for k, edges in enumerate(self._edges.values()):
             for edge, limit in edges:
                 if count := api.getLastStepVehicleNumber(edge):
-                    held[k] += count
                     lost[k] += count * max(0.0, 1 - api.getLastStepMeanSpeed(edge) / limit)
-        return held, lost
+        return lost
+
+    def _pending(self) -> float:
+        return self._loop.simulation.pending() / len(self._edges)
