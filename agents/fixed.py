@@ -28,9 +28,26 @@ class FixedPlan:
     def __init__(self, plans: PlanSet) -> None:
         self._plans = plans
         self._active: Mapping[str, TimingPlan] = {}
+        self._switches: list[tuple[int, Mapping[str, TimingPlan]]] = []
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
-        """Choose the period's plans and hold them against the junctions' limits; returns the stages to begin with."""
+        """Choose the period's plans and hold them against the junctions' limits; returns the stages to begin with.
+
+        A period that spans several, such as the whole day, takes their plans in turn unless it has plans of its own.
+        """
+        span = scenario.period(period)
+        spans = span.plans if span.plans and period not in self._plans.plans else ()
+        wanted = [(switch.time_s, switch.period) for switch in spans] or [(span.start_s, period)]
+        chosen = {name: self._checked(scenario, name) for name in dict.fromkeys(name for _, name in wanted)}
+        self._switches = [(time_s, chosen[name]) for time_s, name in wanted]
+        self._active = self._switches.pop(0)[1]
+        self._switch(span.start_s)
+        return {
+            name: plan.first_stage(span.start_s, scenario.network.signals[name].limits(scenario.timing).min_green_s)
+            for name, plan in self._active.items()
+        }
+
+    def _checked(self, scenario: Scenario, period: str) -> Mapping[str, TimingPlan]:
         if period not in self._plans.plans:
             raise BadInput(f"the plan has no period {period}: it has {', '.join(self._plans.plans)}")
         plans = self._plans.plans[period]
@@ -39,15 +56,15 @@ class FixedPlan:
                 raise BadInput(f"the plan has no junction {name} of scenario {scenario.name}, period {period}")
             for fault in _faults(plans[name], signal.limits(scenario.timing)):
                 raise BadInput(f"period {period}, junction {name}: {fault}")
-        self._active = {name: plans[name] for name in scenario.network.signals}
-        start = scenario.period(period).start_s
-        return {
-            name: plan.first_stage(start, scenario.network.signals[name].limits(scenario.timing).min_green_s)
-            for name, plan in self._active.items()
-        }
+        return {name: plans[name] for name in scenario.network.signals}
+
+    def _switch(self, time_s: int) -> None:
+        while self._switches and self._switches[0][0] <= time_s:
+            self._active = self._switches.pop(0)[1]
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
-        """The stages that the plans hold for this second."""
+        """The stages that the plans hold for this second; where another plan comes into force the interlock bridges."""
+        self._switch(measurement.time_s)
         return {name: plan.stage_at(measurement.time_s) for name, plan in self._active.items()}
 
 
@@ -55,7 +72,7 @@ class Existing(FixedPlan):
     """The plan in force today, as the scenario holds it."""
 
     def __init__(self) -> None:
-        self._active = {}
+        self._active, self._switches = {}, []
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
         """Load the scenario's existing plan for the period."""

@@ -1,35 +1,109 @@
-"""Traffic demand: route flows in veh/h, and one random hour of arrivals drawn from them."""
+"""Traffic demand: what travels through a scenario, and one random realisation of it for SUMO.
+
+Three sources have the same two members, ``flows`` and ``write``: a ``FlowTable`` (constant over a period), a
+``Profile`` (tables that follow each other through the day) and a ``RouteFile`` (a SUMO route file made elsewhere).
+``load`` tells them apart.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol, TypeVar
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from greenband.errors import BadInput
 
-__all__ = ["FlowTable", "RouteFlow"]
+__all__ = [
+    "PEDESTRIAN",
+    "BusLine",
+    "Demand",
+    "FlowTable",
+    "Profile",
+    "RouteFile",
+    "RouteFlow",
+    "Slice",
+    "Walk",
+    "load",
+    "save_profile",
+]
+
+T = TypeVar("T")
+
+PEDESTRIAN = "pedestrian"  # vehicle type of persons
 
 
 @dataclass(frozen=True)
 class RouteFlow:
-    """Vehicles per hour on one route; ``edges`` in driving order."""
+    """Vehicles per hour on one route; ``edges`` in driving order; ``vehicle_type`` if not that of the table."""
 
     id: str
     edges: tuple[str, ...]
     veh_h: float
+    vehicle_type: str = ""
+
+
+@dataclass(frozen=True)
+class BusLine:
+    """A line that departs every ``headway_s``, from ``offset_s`` after midnight on, and halts ``dwell_s`` at a stop."""
+
+    id: str
+    edges: tuple[str, ...]
+    headway_s: float
+    offset_s: float
+    stops: tuple[str, ...]
+    dwell_s: float
+    vehicle_type: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Persons per hour who walk along ``edges``, over the crossings between.
+
+    They start and end at positions in m on the first and the last edge, negative ones counted from its end.
+    """
+
+    id: str
+    edges: tuple[str, ...]
+    persons_h: float
+    from_m: float = 0.0
+    to_m: float = -0.1
+
+
+class Demand(Protocol):
+    """What travels through a scenario in a period."""
+
+    @property
+    def flows(self) -> tuple[RouteFlow, ...]:
+        """Vehicle routes with their mean veh/h over the time that the demand covers."""
+
+    def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
+        """Write the realisation of a seed as a SUMO route file, flows multiplied by ``scale``."""
+
+
+@dataclass(frozen=True)
+class _Departure:
+    time_s: float
+    id: str
+    element: str  # XML with {id} and {time} to fill in
 
 
 @dataclass(frozen=True)
 class FlowTable:
-    """Route flows of one period. Vehicle ids are ``<route id>.<number>``, so that a trip tells its route."""
+    """Constant flows. Vehicle ids are ``<route id>.<number>``, so that a trip tells its route."""
 
     flows: tuple[RouteFlow, ...]
     vehicle_type: str
+    lines: tuple[BusLine, ...] = ()
+    walks: tuple[Walk, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> FlowTable:
@@ -38,17 +112,11 @@ class FlowTable:
         Raises:
             BadInput: the file is missing or not a flow table.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            flows = tuple(RouteFlow(f["id"], tuple(f["edges"]), float(f["veh_h"])) for f in data["flows"])
-            return cls(flows, data["vehicle_type"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"{path}: not a flow table: {error}") from error
+        return _read(path, cls)
 
     def save(self, path: Path) -> None:
         """Write the table as JSON."""
-        flows = [{"id": f.id, "edges": list(f.edges), "veh_h": f.veh_h} for f in self.flows]
-        path.write_text(json.dumps({"vehicle_type": self.vehicle_type, "flows": flows}, indent=1), encoding="utf-8")
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
     def draw(self, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> list[tuple[float, int, int]]:
         """One random realisation of arrivals: sorted (time in s, index of the flow, number within the flow).
@@ -58,38 +126,242 @@ class FlowTable:
         the given flow with fresh headways, and each arrival takes a route in proportion to the flows. A fractional
         count is rounded up with the probability of its fraction.
         """
-        rng = np.random.default_rng(seed)
-        entries: dict[str, list[int]] = {}
-        for index, flow in enumerate(self.flows):
-            entries.setdefault(flow.edges[0], []).append(index)
-        arrivals: list[tuple[float, int]] = []
-        for indices in entries.values():
-            rates = np.array([self.flows[i].veh_h for i in indices])
-            expected = rates.sum() * scale * (end_s - begin_s) / 3600
-            count = int(expected) + int(rng.random() < expected % 1)
-            times = rng.uniform(begin_s, end_s, count).round(2)
-            routes = rng.choice(indices, count, p=rates / rates.sum())
-            arrivals.extend(zip(times.tolist(), routes.tolist(), strict=True))
         numbers = [0] * len(self.flows)
         drawn = []
-        for time, index in sorted(arrivals):
+        for time, index in sorted(self._arrivals(np.random.default_rng(seed), begin_s, end_s, scale)):
             drawn.append((time, index, numbers[index]))
             numbers[index] += 1
         return drawn
 
     def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
-        """Write one realisation (see ``draw``) as a SUMO route file."""
-        path.write_text("".join(self._xml(begin_s, end_s, seed, scale)), encoding="utf-8")
+        """Write one realisation (see ``draw``) as a SUMO route file; bus lines keep their timetable at any scale."""
+        departures = self.departures(np.random.default_rng(seed), begin_s, end_s, scale)
+        _write(path, [*self.flows, *self.lines], departures)
 
-    def _xml(self, begin_s: int, end_s: int, seed: int, scale: float) -> Iterator[str]:
-        yield "<routes>\n"
-        for flow in self.flows:
-            yield f"<route id={quoteattr(flow.id)} edges={quoteattr(' '.join(flow.edges))}/>\n"
-        kind = quoteattr(self.vehicle_type)
-        for time, index, number in self.draw(begin_s, end_s, seed, scale):
-            route = self.flows[index].id
-            yield (
-                f"<vehicle id={quoteattr(f'{route}.{number}')} type={kind} route={quoteattr(route)}"
-                f' depart="{time:.2f}" departLane="best" departSpeed="max"/>\n'
-            )
-        yield "</routes>\n"
+    def departures(self, rng: np.random.Generator, begin_s: int, end_s: int, scale: float) -> Iterator[_Departure]:
+        """Vehicles, buses and persons that depart within a time, in any order."""
+        for time, index in self._arrivals(rng, begin_s, end_s, scale):
+            flow = self.flows[index]
+            yield _Departure(time, flow.id, _vehicle(flow.id, flow.vehicle_type or self.vehicle_type))
+        for line in self.lines:
+            yield from _buses(line, rng, begin_s, end_s)
+        for walk in self.walks:
+            count = rng.poisson(walk.persons_h * scale * (end_s - begin_s) / 3600)
+            for time in rng.uniform(begin_s, end_s, count).round(2).tolist():
+                yield _Departure(time, walk.id, _person(walk))
+
+    def _arrivals(
+        self, rng: np.random.Generator, begin_s: int, end_s: int, scale: float
+    ) -> Iterator[tuple[float, int]]:
+        entries: dict[tuple[str, str], list[int]] = {}
+        for index, flow in enumerate(self.flows):
+            entries.setdefault((flow.edges[0], flow.vehicle_type), []).append(index)
+        for indices in entries.values():
+            rates = np.array([self.flows[i].veh_h for i in indices])
+            expected = rates.sum() * scale * (end_s - begin_s) / 3600
+            if expected <= 0:
+                continue
+            count = int(expected) + int(rng.random() < expected % 1)
+            times = rng.uniform(begin_s, end_s, count).round(2)
+            routes = rng.choice(indices, count, p=rates / rates.sum())
+            yield from zip(times.tolist(), routes.tolist(), strict=True)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A stretch of a profile, seconds after midnight: a table and the factor on its flows and walks."""
+
+    begin_s: int
+    end_s: int
+    table: FlowTable
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Tables that follow each other through the day."""
+
+    slices: tuple[Slice, ...]
+
+    @cached_property
+    def flows(self) -> tuple[RouteFlow, ...]:
+        """Routes with their mean veh/h over all slices."""
+        whole = sum(part.end_s - part.begin_s for part in self.slices)
+        mean: dict[tuple[str, tuple[str, ...], str], float] = {}
+        for part in self.slices:
+            for flow in part.table.flows:
+                key = flow.id, flow.edges, flow.vehicle_type or part.table.vehicle_type
+                mean[key] = mean.get(key, 0.0) + flow.veh_h * part.factor * (part.end_s - part.begin_s) / whole
+        return tuple(RouteFlow(name, edges, veh_h, kind) for (name, edges, kind), veh_h in mean.items())
+
+    def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
+        """Write one realisation; each slice draws on its own."""
+        departures: list[_Departure] = []
+        for number, part in enumerate(self.slices):
+            begin, end = max(begin_s, part.begin_s), min(end_s, part.end_s)
+            if begin < end:
+                rng = np.random.default_rng([seed, number])
+                departures.extend(part.table.departures(rng, begin, end, scale * part.factor))
+        routes = {item.id: item for part in self.slices for item in (*part.table.flows, *part.table.lines)}
+        _write(path, routes.values(), departures)
+
+
+@dataclass(frozen=True)
+class RouteFile:
+    """A SUMO route file made elsewhere: the same vehicles for every seed, which then varies driver behaviour only.
+
+    A scale below 1 leaves out vehicles at random, one above 1 doubles some, by the seed. ``<flow>`` elements and
+    persons pass unchanged at scale 1 and are refused at others.
+    """
+
+    path: Path
+
+    @cached_property
+    def flows(self) -> tuple[RouteFlow, ...]:
+        """Routes of the vehicles in the file, with their veh/h between the first and the last departure."""
+        counts: dict[tuple[str, ...], int] = {}
+        times = []
+        for time, edges in _journeys(self.path):
+            counts[edges] = counts.get(edges, 0) + 1
+            times.append(time)
+        hours = max((max(times) - min(times)) / 3600, 1 / 60) if times else 1.0
+        return tuple(RouteFlow(f"{e[0]}-{e[-1]}.{k}", e, n / hours) for k, (e, n) in enumerate(counts.items()))
+
+    def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
+        """Copy the file, or at another scale a random selection of its vehicles."""
+        if scale == 1.0:
+            shutil.copyfile(self.path, path)
+            return
+        tree, rng = _parse(self.path), np.random.default_rng(seed)
+        root = tree.getroot()
+        for item in list(root):
+            if item.tag in ("flow", "person", "personFlow", "container", "containerFlow"):
+                raise BadInput(f"{self.path}: has <{item.tag}> elements, whose demand cannot be scaled")
+            if item.tag not in ("vehicle", "trip"):
+                continue
+            copies = int(scale) + int(rng.random() < scale % 1)
+            place = list(root).index(item) if copies != 1 else 0
+            if copies == 0:
+                root.remove(item)
+            for k in range(1, copies):
+                double = ET.fromstring(ET.tostring(item))
+                double.set("id", f"{item.get('id')}+{k}")
+                root.insert(place + k, double)
+        tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+@dataclass(frozen=True)
+class _SliceFile:
+    """How a slice is stored: its table is a file beside the profile's."""
+
+    begin_s: int
+    end_s: int
+    table: str
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class _ProfileFile:
+    slices: tuple[_SliceFile, ...]
+
+
+NAMES: dict[type, str] = {FlowTable: "a flow table", _ProfileFile: "a demand profile"}
+
+
+def load(path: Path) -> Demand:
+    """The demand in a file: ``*.profile.json``, a flow table ``*.json``, or a SUMO route file ``*.xml``.
+
+    Raises:
+        BadInput: the file is missing or none of these.
+    """
+    if path.name.endswith(".xml"):
+        if not path.is_file():
+            raise BadInput(f"{path}: no such route file")
+        return RouteFile(path)
+    if not path.name.endswith(".profile.json"):
+        return FlowTable.load(path)
+    parts = _read(path, _ProfileFile).slices
+    tables = {name: FlowTable.load(path.parent / name) for name in {part.table for part in parts}}
+    return Profile(tuple(Slice(part.begin_s, part.end_s, tables[part.table], part.factor) for part in parts))
+
+
+def save_profile(path: Path, slices: Sequence[tuple[int, int, str, float]]) -> None:
+    """Write a profile of (begin in s, end in s, name of a flow table beside it, factor)."""
+    rows = [asdict(_SliceFile(*part)) for part in slices]
+    path.write_text(json.dumps({"slices": rows}, indent=1), encoding="utf-8")
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return TypeAdapter(kind).validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{path}: not {NAMES[kind]}: {place + ': ' if place else ''}{first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: not {NAMES[kind]}: {error}") from error
+
+
+def _buses(line: BusLine, rng: np.random.Generator, begin_s: int, end_s: int) -> Iterator[_Departure]:
+    """Departures by timetable, each up to a minute late."""
+    first = np.ceil((begin_s - line.offset_s) / line.headway_s) * line.headway_s + line.offset_s
+    for planned in np.arange(first, end_s, line.headway_s):
+        time = planned + rng.uniform(0, 60)
+        if time < end_s:
+            yield _Departure(round(float(time), 2), line.id, _bus(line))
+
+
+def _vehicle(route: str, kind: str, line: str = "") -> str:
+    named = f" line={quoteattr(line)}" if line else ""
+    return (
+        f"<vehicle id={{id}} type={quoteattr(kind)} route={quoteattr(route)}{named}"
+        ' depart="{time:.2f}" departLane="best" departSpeed="max"/>\n'
+    )
+
+
+def _bus(line: BusLine) -> str:
+    stops = "".join(f'<stop busStop={quoteattr(stop)} duration="{line.dwell_s:g}" parking="true"/>' for stop in line.stops)
+    return _vehicle(line.id, line.vehicle_type, line.id).replace("/>", f">{stops}</vehicle>")
+
+
+def _person(walk: Walk) -> str:
+    edges = quoteattr(" ".join(walk.edges))
+    return (
+        f'<person id={{id}} type="{PEDESTRIAN}" depart="{{time:.2f}}" departPos="{walk.from_m:g}">'
+        f'<walk edges={edges} arrivalPos="{walk.to_m:g}"/></person>\n'
+    )
+
+
+def _write(path: Path, routes: Iterable[RouteFlow | BusLine], departures: Iterable[_Departure]) -> None:
+    numbers: dict[str, int] = {}
+    with path.open("w", encoding="utf-8") as file:
+        file.write("<routes>\n")
+        for route in routes:
+            file.write(f"<route id={quoteattr(route.id)} edges={quoteattr(' '.join(route.edges))}/>\n")
+        for one in sorted(departures, key=lambda departure: departure.time_s):
+            number = numbers.get(one.id, 0)
+            numbers[one.id] = number + 1
+            file.write(one.element.format(id=quoteattr(f"{one.id}.{number}"), time=one.time_s))
+        file.write("</routes>\n")
+
+
+def _parse(path: Path) -> ET.ElementTree[ET.Element]:
+    try:
+        return ET.parse(path)
+    except (OSError, ET.ParseError) as error:
+        raise BadInput(f"{path}: not a SUMO route file: {error}") from error
+
+
+def _journeys(path: Path) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """Departure time in s and edges of each vehicle that carries or names a route."""
+    root = _parse(path).getroot()
+    routes = {r.get("id"): tuple(r.get("edges", "").split()) for r in root.iter("route") if r.get("id")}
+    for item in root.iter("vehicle"):
+        inline = item.find("route")
+        edges = tuple(inline.get("edges", "").split()) if inline is not None else routes.get(item.get("route"), ())
+        try:
+            time = float(item.get("depart", ""))
+        except ValueError:
+            continue  # a triggered departure has no time of its own
+        if edges:
+            yield time, edges

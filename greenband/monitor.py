@@ -6,7 +6,8 @@ seen by the other. Times are seconds of simulation time; links are places in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -15,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput, SimulationError
 
-__all__ = ["MonitorLimits", "Violation", "conflicts_of", "switched_links", "watch"]
+__all__ = ["MonitorLimits", "Violation", "conflicts_of", "crossings_of", "switched_links", "watch"]
 
 Pairs = Collection[tuple[int, int]]
 
@@ -25,6 +26,8 @@ class MonitorLimits:
     """What the displayed lamps must hold to, in whole seconds.
 
     ``min_green_s`` is one figure for all links, or one per link: for each, the smallest minimum of its stages.
+    ``crossings`` holds, for each link that is a crossing on foot, the seconds from the end of its green until a stream
+    across it may start; its own minimum green is ``walk_s``, and it needs no yellow.
     """
 
     yellow_s: int
@@ -32,9 +35,13 @@ class MonitorLimits:
     min_green_s: int | tuple[int, ...]
     max_green_s: int
     max_red_s: int
+    walk_s: int = 7
+    crossings: Mapping[int, int] = field(default_factory=dict)
 
     def min_green_of(self, link: int) -> int:
         """Minimum green of a link in seconds."""
+        if link in self.crossings:
+            return self.walk_s
         return self.min_green_s if isinstance(self.min_green_s, int) else self.min_green_s[link]
 
 
@@ -42,7 +49,7 @@ class MonitorLimits:
 class Violation:
     """One broken rule, at the second from which it is broken.
 
-    ``rule`` is one of no-yellow, yellow-time, yellow-end, all-red, conflict, min-green, max-green, max-red.
+    ``rule`` is one of no-yellow, yellow-time, yellow-end, all-red, clearance, conflict, min-green, max-green, max-red.
     """
 
     signal: str
@@ -84,6 +91,11 @@ class _Watch:
     @property
     def links(self) -> range:
         return range(len(self.shown[0].lamps))
+
+    @property
+    def wheels(self) -> list[int]:
+        """Links that are no crossings."""
+        return [link for link in self.links if link not in self.limits.crossings]
 
     @cached_property
     def spans(self) -> dict[int, list[_Span]]:
@@ -159,6 +171,25 @@ def switched_links(net_file: Path, signal: str) -> frozenset[int]:
     return frozenset.union(*stages) - frozenset.intersection(*stages)
 
 
+def crossings_of(net_file: Path, signal: str, walking_speed_ms: float) -> dict[int, int]:
+    """For each of a signal's crossings on foot, the seconds to walk its length (m/s) and 3 s to spare (MUTCD 4E.06).
+
+    Raises:
+        BadInput: the file is no SUMO network.
+    """
+    root = _network(net_file)
+    lengths = {
+        edge.get("id", ""): max(float(lane.get("length", "0")) for lane in edge.iter("lane"))
+        for edge in root.iter("edge")
+        if edge.get("function") == "crossing"
+    }
+    return {
+        int(c.get("linkIndex", "-1")): math.ceil(lengths[c.get("to", "")] / walking_speed_ms) + 3
+        for c in root.iter("connection")
+        if c.get("tl") == signal and c.get("to", "") in lengths
+    }
+
+
 def _read(path: Path) -> tuple[str, tuple[_Span, ...]]:
     """Signal id and displayed lamp strings; every second of the record must be there."""
     try:
@@ -193,7 +224,7 @@ def _link_spans(shown: tuple[_Span, ...], link: int) -> Iterator[_Span]:
 
 def _lost_without_yellow(record: _Watch) -> Iterator[Violation]:
     """Green must end in yellow."""
-    for link in record.links:
+    for link in record.wheels:
         for span, after in pairwise(record.spans[link]):
             if span.lamps == "G" and after.lamps != "y" and record.limits.yellow_s > 0:
                 yield record.violation(after.begin, link, "no-yellow", "green ended without yellow")
@@ -202,7 +233,7 @@ def _lost_without_yellow(record: _Watch) -> Iterator[Violation]:
 def _yellow(record: _Watch) -> Iterator[Violation]:
     """Yellow lasts its time, no less and no more, and ends in red."""
     required = record.limits.yellow_s
-    for link in record.links:
+    for link in record.wheels:
         spans = record.spans[link]
         for number, span in enumerate(spans):
             if span.lamps != "y":
@@ -228,9 +259,26 @@ def _clearance(record: _Watch) -> Iterator[Violation]:
             if span.lamps[link] == "G" or (span.lamps[link] == "g" and before.lamps[link] != "G"):
                 for foe in record.foes.get(link, ()):
                     clear = span.begin - stopped.get(foe, span.begin - required)
-                    if clear < required:
+                    if foe not in record.limits.crossings and clear < required:
                         detail = f"{clear} s instead of {required} s after link {foe} stopped"
                         yield record.violation(span.begin, link, "all-red", detail)
+
+
+def _clear_of_walkers(record: _Watch) -> Iterator[Violation]:
+    """A stream that does not yield starts only after those who walk have had their time to reach the other side."""
+    stopped: dict[int, int] = {}
+    for before, span in pairwise(record.shown):
+        for crossing in record.limits.crossings:
+            if before.lamps[crossing] in "Gg" and span.lamps[crossing] not in "Gg":
+                stopped[crossing] = span.begin
+        for link in record.wheels:
+            if span.lamps[link] != "G" or before.lamps[link] == "G":
+                continue
+            for crossing, required in record.limits.crossings.items():
+                clear = span.begin - stopped.get(crossing, span.begin - required)
+                if crossing in record.foes.get(link, ()) and clear < required:
+                    detail = f"{clear} s instead of {required} s after crossing {crossing} stopped"
+                    yield record.violation(span.begin, link, "clearance", detail)
 
 
 def _conflicts(record: _Watch) -> Iterator[Violation]:
@@ -265,17 +313,23 @@ def _min_green(record: _Watch) -> Iterator[Violation]:
 def _max_green(record: _Watch) -> Iterator[Violation]:
     """No stage stands longer than the maximum green."""
     allowed = record.limits.max_green_s
-    for span in record.shown:
-        greens = [link for link in sorted(record.switched) if span.lamps[link] in "Gg"]
-        if greens and span.length > allowed:
-            detail = f"the same green for {span.length} s, at most {allowed} s allowed"
-            yield record.violation(span.begin + allowed, greens[0], "max-green", detail)
+    crossings = record.limits.crossings
+    for _, group in groupby(record.shown, key=lambda s: [x for i, x in enumerate(s.lamps) if i not in crossings]):
+        spans = list(group)
+        shown = spans[-1].end - spans[0].begin
+        greens = [link for link in sorted(record.switched) if spans[0].lamps[link] in "Gg" and link not in crossings]
+        if greens and shown > allowed:
+            detail = f"the same green for {shown} s, at most {allowed} s allowed"
+            yield record.violation(spans[0].begin + allowed, greens[0], "max-green", detail)
 
 
 def _max_red(record: _Watch) -> Iterator[Violation]:
-    """From losing green to the next green, yellow included, no link waits longer than the maximum red."""
-    allowed = record.limits.max_red_s
+    """From losing green to the next green, yellow included, no link waits longer than the maximum red.
+
+    A crossing also waits while its stage goes on after its walk.
+    """
     for link in sorted(record.switched):
+        allowed = record.limits.max_red_s + (record.limits.max_green_s if link in record.limits.crossings else 0)
         for green, group in groupby(record.spans[link], key=lambda span: span.lamps == "G"):
             spans = list(group)
             waited = spans[-1].end - spans[0].begin
@@ -288,6 +342,7 @@ RULES: tuple[Callable[[_Watch], Iterator[Violation]], ...] = (
     _lost_without_yellow,
     _yellow,
     _clearance,
+    _clear_of_walkers,
     _conflicts,
     _min_green,
     _max_green,

@@ -9,13 +9,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from xml.etree import ElementTree as ET
 
 from greenband import signals
 from greenband.errors import BadInput
 from greenband.signals import GREEN, Limits, SignalTiming, Stage
 
-__all__ = ["Link", "Movement", "Network", "Signal", "derive_stages"]
+__all__ = ["Crossing", "Link", "Movement", "Network", "Signal", "Turn", "derive_stages"]
+
+Turn = Literal["through", "near", "far", "back"]  # near side: right in right-hand traffic, left in left-hand traffic
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Link:
     direction: str  # SUMO: s straight, l left, r right, L/R partially, t turnaround
     length_m: float
     speed_ms: float
+    motor: bool = True  # False where only bicycles may go
 
     @property
     def from_edge(self) -> str:
@@ -41,12 +45,26 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Crossing:
+    """A signalled crossing on foot; ``index`` is its place in the lamp string, ``edges`` are those it leads over."""
+
+    id: str
+    index: int
+    edges: tuple[str, ...]
+    length_m: float
+
+
+@dataclass(frozen=True)
 class Movement:
-    """From one approach edge to one exit edge 流向; ``links`` are the lamp-string indices that serve it."""
+    """From one approach edge to one exit edge 流向; ``links`` are the lamp-string indices that serve it.
+
+    Lanes for bicycles alone are left out of ``from_lanes`` and ``to_lanes``, unless the movement has no others.
+    """
 
     from_edge: str
     to_edge: str
     direction: str
+    turn: Turn
     links: tuple[int, ...]
     from_lanes: tuple[str, ...]
     to_lanes: tuple[str, ...]
@@ -76,6 +94,7 @@ class Signal:
     stages: tuple[Stage, ...]
     approaches: tuple[str, ...]
     position_m: tuple[float, float]
+    crossings: tuple[Crossing, ...] = ()
 
     def limits(self, timing: SignalTiming) -> Limits:
         """Limits under an agency's timing practice; yellow and all-red from the geometry where it names none."""
@@ -83,19 +102,40 @@ class Signal:
         crossing = max(link.length_m for link in self.links)
         yellow = signals.yellow_s(speed) if timing.yellow_s is None else timing.yellow_s
         all_red = signals.all_red_s(crossing, speed) if timing.all_red_s is None else timing.all_red_s
-        minima = tuple(
-            timing.min_green_through_s if self.serves_through(stage) else timing.min_green_turn_s
-            for stage in self.stages
-        )
+        walks, minima = [], []
+        for stage in self.stages:
+            through = self.serves_through(stage)
+            green, row = self._walks(stage, timing, yellow + all_red)
+            minima.append(max(green, timing.min_green_through_s if through else timing.min_green_turn_s))
+            walks.append(tuple((index, minima[-1] - after) for index, after in row))
         one_round = sum(g + yellow + all_red for g in minima) - min(minima)
         return Limits(
-            yellow, all_red, minima, timing.max_green_s, max(timing.max_red_s, one_round), timing.green_flash_s
+            yellow,
+            all_red,
+            tuple(minima),
+            max(timing.max_green_s, *minima),
+            max(timing.max_red_s, one_round),
+            timing.green_flash_s,
+            tuple(walks) if self.crossings else (),
         )
+
+    def _walks(self, stage: Stage, timing: SignalTiming, intergreen_s: int) -> tuple[int, list[tuple[int, int]]]:
+        """Green that walk and clearance need, and per crossing how much of the green comes after its walk, in s."""
+        rows = [
+            (crossing.index, max(1, signals.clearance_s(crossing.length_m, timing.walking_speed_ms) - intergreen_s))
+            for crossing in self.crossings
+            if crossing.index in stage.greens
+        ]
+        return max((timing.walk_s + after for _, after in rows), default=0), rows
 
     def serves_through(self, stage: Stage) -> bool:
         """Whether a straight movement is green in this stage and not in every stage."""
         always = frozenset.intersection(*(s.greens for s in self.stages)) if len(self.stages) > 1 else frozenset[int]()
         return any(link.direction == "s" and link.index in stage.greens - always for link in self.links)
+
+    def walk_steps(self, stage: int, limits: Limits) -> list[tuple[int, str]]:
+        """What a stage shows while green: (seconds from its start, lamps)."""
+        return list(signals.green_lamps(self.stages[stage].state, limits.walks[stage] if limits.walks else ()))
 
     def always_green(self) -> frozenset[int]:
         """Movements that are green in every stage, such as free right turns."""
@@ -116,6 +156,7 @@ class Network:
     def __init__(self, path: Path, signal_ids: Sequence[str] | None = None) -> None:
         self.path = path
         self._net = _read(path)
+        self.left_hand = _left_hand(path)
         lights = {str(light.getID()): light for light in self._net.getTrafficLights()}
         chosen = sorted(lights) if signal_ids is None else list(signal_ids)
         if missing := [name for name in chosen if name not in lights]:
@@ -148,33 +189,37 @@ class Network:
         return length
 
     def _signal(self, name: str, light: Any) -> Signal:
-        links = tuple(sorted(self._links(light), key=lambda link: (link.index, link.from_lane, link.to_lane)))
+        roads = [row for row in light.getConnections() if _is_road(row[0]) and _is_road(row[1])]
+        links = tuple(sorted(self._links(roads), key=lambda link: (link.index, link.from_lane, link.to_lane)))
         if not links:
             raise BadInput(f"{self.path}: traffic light {name!r} controls no connection")
-        movements = tuple(_movements(self._net, links))
+        crossings = tuple(_crossings(light))
+        movements = tuple(_movements(self._net, links, self.left_hand))
         conflicts, yields = self._right_of_way(light)
-        lamps = 1 + max(link.index for link in links)
-        stages = tuple(_program_stages(light, movements, lamps))
+        lamps = 1 + max(item.index for item in (*links, *crossings))
+        stages = tuple(_program_stages(light, movements, lamps, {crossing.index for crossing in crossings}))
         if not stages:
             raise BadInput(f"{self.path}: traffic light {name!r} has no program with a green stage")
-        nodes = {c[0].getEdge().getToNode().getID(): c[0].getEdge().getToNode() for c in light.getConnections()}
+        nodes = {row[0].getEdge().getToNode().getID(): row[0].getEdge().getToNode() for row in roads}
         xy = [node.getCoord() for node in nodes.values()]
         position = sum(p[0] for p in xy) / len(xy), sum(p[1] for p in xy) / len(xy)
         approaches = tuple(self._approaches(links))
-        return Signal(name, lamps, links, movements, conflicts, yields, stages, approaches, position)
+        return Signal(name, lamps, links, movements, conflicts, yields, stages, approaches, position, crossings)
 
-    def _links(self, light: Any) -> Iterator[Link]:
-        for from_lane, to_lane, index in light.getConnections():
+    def _links(self, roads: Sequence[Any]) -> Iterator[Link]:
+        for from_lane, to_lane, index in roads:
             connection = next(c for c in from_lane.getOutgoing() if c.getToLane() is to_lane)
             length, speed = self._crossing_length_m(connection), float(from_lane.getSpeed())
-            yield Link(int(index), from_lane.getID(), to_lane.getID(), connection.getDirection(), length, speed)
+            motor = not set(from_lane.getPermissions()) <= {"bicycle", "pedestrian"}
+            way = connection.getDirection()
+            yield Link(int(index), from_lane.getID(), to_lane.getID(), way, length, speed, motor)
 
     def _right_of_way(self, light: Any) -> tuple[frozenset[tuple[int, int]], frozenset[tuple[int, int]]]:
         """Conflicting link pairs and who yields, from the junctions' request matrices."""
         at_node: dict[Any, list[tuple[int, Any]]] = {}
         for from_lane, to_lane, index in light.getConnections():
             connection = next(c for c in from_lane.getOutgoing() if c.getToLane() is to_lane)
-            at_node.setdefault(from_lane.getEdge().getToNode(), []).append((int(index), connection))
+            at_node.setdefault(_node(from_lane), []).append((int(index), connection))
         conflicts, yields = set(), set()
         for node, links in at_node.items():
             requests = [(index, node.getLinkIndex(connection), connection) for index, connection in links]
@@ -204,11 +249,18 @@ class Network:
                 frontier.extend(before)
 
 
-def derive_stages(movements: Sequence[Movement], yields: frozenset[tuple[int, int]], lamps: int) -> list[Stage]:
-    """Stages from geometry: per road a through stage and, where lefts have a lane of their own, a left stage.
+def derive_stages(
+    movements: Sequence[Movement],
+    conflicts: frozenset[tuple[int, int]],
+    yields: frozenset[tuple[int, int]],
+    crossings: Sequence[Crossing],
+    lamps: int,
+) -> list[Stage]:
+    """Stages from geometry: per road a through stage and, where far-side turns have a lane of their own, one for them.
 
     Opposite approaches (within 45 degrees) form a road; roads come in the order of their bearing from north. Turns
-    to the near side are green with their road's through stage and may go on red after a stop (``s``) in the others.
+    to the near side are green with their road's through stage and may go on red after a stop (``s``) in the others. A
+    crossing is green where nothing that is green leads over it but turns, which then yield to those who walk.
     """
     roads: list[list[Movement]] = []
     for movement in sorted(movements, key=lambda m: round(m.bearing) % 180):
@@ -220,65 +272,128 @@ def derive_stages(movements: Sequence[Movement], yields: frozenset[tuple[int, in
                 break
         else:
             roads.append([movement])
+    shape = _Shape(movements, conflicts, yields, crossings, lamps)
     stages = []
     for number, road in enumerate(roads, 1):
         own_lane = all(
-            set(left.from_lanes).isdisjoint(other.from_lanes)
-            for left in road
-            if left.direction in "lL"
+            set(far.from_lanes).isdisjoint(other.from_lanes)
+            for far in road
+            if far.turn == "far"
             for other in road
-            if other is not left and other.from_edge == left.from_edge
+            if other is not far and other.from_edge == far.from_edge
         )
-        through = [m for m in road if m.direction not in "lLt"]
-        lefts = [m for m in road if m.direction in "lLt"]
-        groups = [("through", through), ("left", lefts)] if own_lane else [("all", through + lefts)]
+        through = [m for m in road if m.turn in ("through", "near")]
+        far = [m for m in road if m.turn in ("far", "back")]
+        groups = [("through", through), (_far_name(far), far)] if own_lane else [("all", through + far)]
         for label, group in groups:
             if group:
-                stages.append(_stage(f"road {number} {label}", group, movements, yields, lamps))
+                stages.append(shape.stage(f"road {number} {label}", group))
     return stages
 
 
-def _stage(
-    name: str, group: Sequence[Movement], movements: Sequence[Movement], yields: frozenset[tuple[int, int]], lamps: int
-) -> Stage:
-    green = [k for k, m in enumerate(movements) if m in group]
-    links = {index for k in green for index in movements[k].links}
-    waits = {a for a, b in yields if a in links and b in links}
-    near_side = {index for m in movements if m.direction in "rR" for index in m.links}
-    red = ["s" if i in near_side else "r" for i in range(lamps)]
-    state = "".join(("g" if i in waits else "G") if i in links else red[i] for i in range(lamps))
-    return Stage(name, state, tuple(green))
+def _far_name(far: Sequence[Movement]) -> str:
+    return "right" if any(m.direction in "rR" for m in far) else "left"
 
 
-def _program_stages(light: Any, movements: Sequence[Movement], lamps: int) -> Iterator[Stage]:
-    """The green phases of all programs of a light, each state once; phases that show yellow are transitions."""
-    seen = set()
+@dataclass(frozen=True)
+class _Shape:
+    """What the state of a stage follows from."""
+
+    movements: Sequence[Movement]
+    conflicts: frozenset[tuple[int, int]]
+    yields: frozenset[tuple[int, int]]
+    crossings: Sequence[Crossing]
+    lamps: int
+
+    def stage(self, name: str, group: Sequence[Movement]) -> Stage:
+        """The stage in which these movements are green."""
+        green = [k for k, m in enumerate(self.movements) if m in group]
+        links = {index for k in green for index in self.movements[k].links}
+        turning = {index for m in group if m.turn != "through" for index in m.links}
+        protected = {index for m in group if all(o.turn in ("far", "back") for o in group) for index in m.links}
+        walks = {c.index for c in self.crossings if self._foes(c.index) & links <= turning - protected}
+        waits = {a for a, b in self.yields if a in links and b in links}
+        waits |= {index for walk in walks for index in self._foes(walk) & links}
+        near_side = {index for m in self.movements if m.turn == "near" for index in m.links}
+        red = ["s" if i in near_side else "r" for i in range(self.lamps)]
+        state = (
+            "G" if i in walks else ("g" if i in waits else "G") if i in links else red[i] for i in range(self.lamps)
+        )
+        return Stage(name, "".join(state), tuple(green))
+
+    def _foes(self, link: int) -> set[int]:
+        return {a if b == link else b for a, b in self.conflicts if link in (a, b)}
+
+
+def _program_stages(light: Any, movements: Sequence[Movement], lamps: int, crossings: set[int]) -> Iterator[Stage]:
+    """The green phases of all programs of a light, each state once; phases that show yellow are transitions.
+
+    Phases that differ only in who may walk are one stage: the one in which most may.
+    """
+    found: dict[str, Stage] = {}
     for program in light.getPrograms().values():
         for number, phase in enumerate(program.getPhases()):
             state = phase.state[:lamps]
-            if state in seen or not GREEN & set(state) or set("yYu") & set(state):
+            if not GREEN & set(state) or set("yYu") & set(state):
                 continue
-            seen.add(state)
             served = tuple(
                 k for k, m in enumerate(movements) if any(state[i] in GREEN for i in m.links if i < len(state))
             )
-            yield Stage(phase.name or f"stage {number + 1}", state, served)
+            wheels = "".join("r" if i in crossings else lamp for i, lamp in enumerate(state))
+            stage = Stage(phase.name or f"stage {number + 1}", state, served)
+            if wheels not in found or len(stage.greens) > len(found[wheels].greens):
+                found[wheels] = stage
+    yield from found.values()
 
 
-def _movements(net: Any, links: Sequence[Link]) -> Iterator[Movement]:
+def _movements(net: Any, links: Sequence[Link], left_hand: bool) -> Iterator[Movement]:
     groups: dict[tuple[str, str], list[Link]] = {}
     for link in links:
         groups.setdefault((link.from_edge, link.to_edge), []).append(link)
     for (from_edge, to_edge), group in groups.items():
+        motor = [link for link in group if link.motor] or group
         yield Movement(
             from_edge,
             to_edge,
-            group[0].direction,
+            motor[0].direction,
+            _turn(motor[0].direction, left_hand),
             tuple(dict.fromkeys(link.index for link in group)),
-            tuple(dict.fromkeys(link.from_lane for link in group)),
-            tuple(dict.fromkeys(link.to_lane for link in group)),
+            tuple(dict.fromkeys(link.from_lane for link in motor)),
+            tuple(dict.fromkeys(link.to_lane for link in motor)),
             _bearing(net.getEdge(from_edge).getShape()),
         )
+
+
+def _turn(direction: str, left_hand: bool) -> Turn:
+    """SUMO's direction of a connection as seen from the kerb."""
+    if direction in "tT":
+        return "back"
+    if direction in "lL":
+        return "near" if left_hand else "far"
+    if direction in "rR":
+        return "far" if left_hand else "near"
+    return "through"
+
+
+def _is_road(lane: Any) -> bool:
+    return str(lane.getEdge().getFunction()) not in ("internal", "crossing", "walkingarea")
+
+
+def _node(lane: Any) -> Any:
+    """The junction that a controlled lane leads to; a pavement corner lies inside it."""
+    edge = lane.getEdge()
+    return edge.getToNode() if _is_road(lane) else edge.getFromNode() or edge.getToNode()
+
+
+def _crossings(light: Any) -> Iterator[Crossing]:
+    """Signalled crossings; one lamp may serve both ends of a crossing."""
+    found = {}
+    for _, lane, index in light.getConnections():
+        edge = lane.getEdge()
+        if edge.getFunction() == "crossing":
+            over = tuple(str(crossed.getID()) for crossed in edge.getCrossingEdges())
+            found[int(index)] = Crossing(str(edge.getID()), int(index), over, float(lane.getLength()))
+    yield from found.values()
 
 
 def _bearing(shape: Sequence[tuple[float, float]]) -> float:
@@ -292,9 +407,18 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise BadInput(f"{path}: no such network file")
     try:
-        net = sumolib.net.readNet(str(path), withPrograms=True, withFoes=True, withInternal=True)
+        net = sumolib.net.readNet(
+            str(path), withPrograms=True, withFoes=True, withInternal=True, withPedestrianConnections=True
+        )
     except Exception as error:  # sumolib lets the XML parser's and its own errors of many types through
         raise BadInput(f"{path}: not a SUMO network: {error}") from error
     if not net.getEdges():
         raise BadInput(f"{path}: not a SUMO network: it has no edges")
     return net
+
+
+def _left_hand(path: Path) -> bool:
+    """Whether traffic keeps left; the mark stands at the root of the file."""
+    for _, element in ET.iterparse(path, events=("start",)):
+        return element.get("lefthand") in ("1", "true")
+    return False

@@ -76,7 +76,7 @@ def _read(group: str, name: str) -> dict[str, Any]:
 
 
 def scenario(name: str) -> Scenario:
-    """A shipped scenario by name, or one from its folder.
+    """A shipped scenario by name, with what to switch on (``shixin+people``), or one from its folder.
 
     Raises:
         UnknownName: neither.
@@ -84,7 +84,12 @@ def scenario(name: str) -> Scenario:
     folder = Path(name)
     if (folder / "scenario.json").is_file():
         return Scenario.load(folder)
-    return cast(Scenario, make("scenario", name))
+    base, *switched = name.split("+")
+    known = [key for key, value in _read("scenario", base).items() if value is False] if base in names("scenario") else []
+    for option in switched:
+        if base in names("scenario") and option not in known:
+            raise UnknownName(f"option of scenario {base}", option, known)
+    return cast(Scenario, make("scenario", base, **dict.fromkeys(switched, True)))
 
 
 def controller(name: str) -> Controller:

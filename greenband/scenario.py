@@ -9,21 +9,29 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from greenband.demand import FlowTable
+from greenband import demand as demands
+from greenband.demand import Demand
 from greenband.errors import BadInput, UnknownName
 from greenband.network import Network
 from greenband.signals import SignalTiming
 
-__all__ = ["Assumption", "Junction", "Period", "Scenario"]
+__all__ = ["Assumption", "Junction", "Period", "PlanSwitch", "Scenario"]
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class PlanSwitch(_Record):
+    """From a time in seconds after midnight on, the plans of a period are in force."""
+
+    time_s: int
+    period: str
+
+
 class Period(_Record):
     """A stretch of the day. Trips scheduled within ``duration_s`` after ``begin_s`` are measured; traffic runs from
-    ``warmup_s`` earlier. Times in seconds after midnight.
+    ``warmup_s`` earlier. Times in seconds after midnight. One that spans several others names their ``plans`` in order.
     """
 
     begin_s: int
@@ -31,6 +39,12 @@ class Period(_Record):
     warmup_s: int
     demand: str
     existing_plan: str | None = None
+    plans: tuple[PlanSwitch, ...] = ()
+
+    def plan_period(self, time_s: int) -> str | None:
+        """The period whose plans are in force at a time; None where this one has its own."""
+        past = [switch.period for switch in self.plans if switch.time_s <= time_s]
+        return past[-1] if past else None
 
     @property
     def start_s(self) -> int:
@@ -85,8 +99,8 @@ class Scenario(_Record):
     @model_validator(mode="after")
     def _files_inside(self) -> Self:
         plans = [period.existing_plan for period in self.periods.values() if period.existing_plan]
-        demands = [period.demand for period in self.periods.values()]
-        for name in (self.network_file, *self.additional_files, *plans, *demands):
+        flows = [period.demand for period in self.periods.values()]
+        for name in (self.network_file, *self.additional_files, *plans, *flows):
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 raise ValueError(f"{name!r} must lie inside the scenario's folder")
         return self
@@ -130,9 +144,9 @@ class Scenario(_Record):
             raise UnknownName(f"period of {self.name}", name, self.periods)
         return self.periods[name]
 
-    def demand(self, period: str) -> FlowTable:
-        """Flows of a period."""
-        return FlowTable.load(self.folder / self.period(period).demand)
+    def demand(self, period: str) -> Demand:
+        """What travels in a period."""
+        return demands.load(self.folder / self.period(period).demand)
 
     def existing_plan_file(self, period: str) -> Path:
         """The plan file in force today.

@@ -8,7 +8,7 @@ All times are whole seconds of simulation time. Lamp states are SUMO strings, on
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from greenband.errors import InfeasibleLimits
 
-__all__ = ["GREEN", "Interlock", "Limits", "SignalTiming", "Stage", "all_red_s", "transition_lamps", "yellow_s"]
+__all__ = ["GREEN", "Interlock", "Limits", "SignalTiming", "Stage", "all_red_s", "clearance_s", "green_lamps", "transition_lamps", "yellow_s"]
 
 GREEN = frozenset("Gg")
+BUFFER_S = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Stage:
 class SignalTiming:
     """Timing practice of an agency, from which the limits of each signal follow. All values in seconds.
 
-    ``yellow_s`` and ``all_red_s`` of None are computed per signal from approach speed and crossing length.
+    ``yellow_s`` and ``all_red_s`` of None are computed per signal from approach speed and crossing length. On foot:
+    ``walk_s`` is the least walk, ``walking_speed_ms`` (m/s) gives the clearance that follows it, see ``clearance_s``.
     """
 
     yellow_s: int | None = None
@@ -52,11 +54,16 @@ class SignalTiming:
     max_green_s: int = 90
     max_red_s: int = 180
     green_flash_s: int = 3
+    walk_s: int = 7
+    walking_speed_ms: float = 1.2
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one signal must hold to, in whole seconds; ``min_green_s`` has one entry per stage.
+
+    ``walks`` holds, per stage, pairs of a crossing's link index and the seconds of walk at the stage's start; it is
+    empty where nobody crosses. A minimum green leaves room for the clearance after the walk.
 
     Raises:
         InfeasibleLimits: a value is out of range, or one round of minimum greens does not fit into ``max_red_s``.
@@ -68,8 +75,11 @@ class Limits:
     max_green_s: int = 90
     max_red_s: int = 180
     green_flash_s: int = 3
+    walks: tuple[tuple[tuple[int, int], ...], ...] = ()
 
     def __post_init__(self) -> None:
+        if any(not 0 < walk < green for green, row in zip(self.min_green_s, self.walks, strict=False) for _, walk in row):
+            raise InfeasibleLimits("every walk must be at least 1 s and end before its stage's minimum green")
         if self.yellow_s < 0 or self.all_red_s < 0 or any(g < 1 for g in self.min_green_s):
             raise InfeasibleLimits("yellow and all-red must be at least 0 s and every minimum green at least 1 s")
         if any(g > self.max_green_s for g in self.min_green_s):
@@ -103,6 +113,25 @@ def all_red_s(crossing_m: float, speed_ms: float) -> int:
     return max(1, math.ceil((crossing_m + 6.1) / max(speed_ms, 1.0) - 1.0))
 
 
+def clearance_s(crossing_m: float, walking_speed_ms: float) -> int:
+    """Seconds from the end of walk until a stream across may start: the way over the crossing plus 3 s to spare.
+
+    MUTCD 2009, 4E.06: time to walk the crossing, then a buffer of 3 s. Yellow and all-red may count towards both.
+    """
+    return math.ceil(crossing_m / walking_speed_ms) + BUFFER_S
+
+
+def green_lamps(state: str, walks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    """What a stage shows while it is green: (seconds from its start, lamps), in order of time.
+
+    Crossings show green for their seconds of walk and red after it, so that they are clear when the stage may end.
+    """
+    yield 0, state
+    for end in sorted({seconds for _, seconds in walks}):
+        over = {index for index, seconds in walks if seconds <= end}
+        yield end, "".join("r" if i in over else lamp for i, lamp in enumerate(state))
+
+
 def transition_lamps(before: str, after: str) -> tuple[str, str]:
     """Lamp strings for the yellow and the all-red between two stage states of equal length.
 
@@ -127,7 +156,8 @@ class Interlock:
     """Shows one signal's lamps so that no request, however wrong, breaks the limits.
 
     ``request`` asks for a stage; ``tick`` moves the clock. Guaranteed every second: minimum green, maximum green,
-    yellow then all-red for each stream that loses green, and a maximum red for every stage. The last holds because a
+    yellow then all-red for each stream that loses green, walk and clearance on crossings, and a maximum red for every
+    stage. The last holds because a
     stage is only entered or kept while all other stages can still be served in order of their deadlines, each for its
     minimum green; that round is the fallback when a controller stays silent.
     """
@@ -142,12 +172,11 @@ class Interlock:
     def __post_init__(self) -> None:
         if len(self.limits.min_green_s) != len(self.stages):
             raise InfeasibleLimits(f"{len(self.limits.min_green_s)} minimum greens for {len(self.stages)} stages")
-        self.green_since = self.now
+        if self.limits.walks and len(self.limits.walks) != len(self.stages):
+            raise InfeasibleLimits(f"walks of {len(self.limits.walks)} stages for {len(self.stages)}")
         self.executed = [(self.now, self.stage)]
         self._left_at = [self.now] * len(self.stages)
-        self._lamps = self.stages[self.stage].state
-        self._leave_by = self._latest_leave()
-        self._steps: list[tuple[int, str]] = []
+        self._start_green()
 
     @property
     def lamps(self) -> str:
@@ -162,7 +191,7 @@ class Interlock:
     @property
     def next_change(self) -> float:
         """Time in seconds at which lamps change by themselves; infinity if they never do."""
-        return self._steps[0][0] if self._steps else self._leave_by
+        return min(self._steps[0][0], self._leave_by) if self._steps else self._leave_by
 
     def green_elapsed(self) -> int:
         """Seconds of green the present stage has had; 0 in a transition."""
@@ -198,7 +227,7 @@ class Interlock:
         self.now = now
         while self._steps and self._steps[0][0] <= now:
             _, self._lamps = self._steps.pop(0)
-            if not self._steps:
+            if not self._steps and self.green_since is None:
                 self._start_green()
         if self.green_since is not None and now >= self._leave_by:
             self._change_to(self._most_urgent())
@@ -209,10 +238,9 @@ class Interlock:
         self.stage = stage
         self.executed.append((self.now, stage))
         if before.greens <= after.greens:
-            self._lamps = after.state
             self._start_green()
             return
-        yellow, red = transition_lamps(before.state, after.state)
+        yellow, red = transition_lamps(self._lamps, after.state)
         self.green_since, self._leave_by = None, math.inf
         shown = [(self.limits.yellow_s, yellow), (self.limits.all_red_s, red)]
         clock = self.now
@@ -226,6 +254,9 @@ class Interlock:
     def _start_green(self) -> None:
         self.green_since = self.now
         self._leave_by = self._latest_leave()
+        walks = self.limits.walks[self.stage] if self.limits.walks else ()
+        (_, self._lamps), *later = green_lamps(self.stages[self.stage].state, walks)
+        self._steps = [(self.now + seconds, lamps) for seconds, lamps in later]
 
     def _by_urgency(self, but: int) -> list[int]:
         return sorted((s for s in range(len(self.stages)) if s != but), key=lambda s: self._left_at[s])

@@ -6,6 +6,7 @@ Every figure carries its unit and a grade: A sourced, B inferred from sourced fi
 from __future__ import annotations
 
 import csv
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -15,10 +16,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from greenband.errors import BadInput, UnknownName
 
-__all__ = ["Approach", "CorridorSpec", "Flow", "Graded", "JunctionRow", "Section", "available", "load_section"]
+__all__ = [
+    "OPTIONS",
+    "Approach",
+    "CorridorSpec",
+    "Flow",
+    "Graded",
+    "JunctionRow",
+    "Line",
+    "Section",
+    "available",
+    "load_section",
+]
 
 T = TypeVar("T")
 Grade = Literal["A", "B", "C", "assumed"]
+OPTIONS = ("people", "ebikes")
 
 
 class _Record(BaseModel):
@@ -44,9 +57,9 @@ class Note(_Record):
 
 
 class Approach(_Record):
-    """Lanes at a stop line; ``right`` 0 means that right turns share the outermost through lane."""
+    """Lanes at a stop line; 0 for turns to the near side means that they share the outermost through lane."""
 
-    left: Annotated[int, Field(ge=1)]
+    left: Annotated[int, Field(ge=0)]
     through: Annotated[int, Field(ge=1)]
     right: Annotated[int, Field(ge=0)]
 
@@ -66,7 +79,14 @@ class CrossStreet(_Record):
 
 
 class Geometry(_Record):
-    """Lanes, speeds and lengths."""
+    """Lanes, speeds and lengths. ``axis`` is a file with the main road's line as rows of lon, lat; straight without.
+
+    The line's start is at ``axis_from_m`` on the junctions' ``x_m``.
+    """
+
+    left_hand: bool = False
+    axis: str = ""
+    axis_from_m: float = 0.0
 
     main_lanes: Graded[int]
     main_speed_kmh: Graded[float]
@@ -98,23 +118,92 @@ class ExistingPlan(_Record):
 
 
 class PeriodSpec(_Record):
-    """A period of the day and the cycle in force."""
+    """An hour of the day, the cycle in force, and the period of the flow table that it takes, scaled by the profile."""
 
-    begin_s: int
+    begin_s: Annotated[int, Field(ge=0, lt=86400)]
     cycle_s: Graded[int]
+    flows: str
+
+    @property
+    def hour(self) -> int:
+        """Hour of the day in which it begins."""
+        return self.begin_s // 3600
+
+
+class Day(_Record):
+    """The whole day: per hour, traffic as a share of the peak hour, and the period whose tables and plans hold."""
+
+    share: Graded[tuple[float, ...]]
+    pattern: Graded[tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Day:
+        if len(self.share.value) != 24 or len(self.pattern.value) != 24:
+            raise ValueError("a day has 24 hours")
+        return self
+
+
+class VehicleType(_Record):
+    """A SUMO vehicle type: attributes beside those of car following."""
+
+    value: dict[str, float | str]
+    unit: str
+    grade: Grade
+    source: str = ""
+
+
+class Line(_Record):
+    """A bus line along the main road from one junction to another, both ways.
+
+    ``start`` and ``end`` are a junction's number and the street end (S, N, W, E) where the line enters and leaves.
+    """
+
+    id: str
+    start: tuple[int, Literal["S", "N", "W", "E"]]
+    end: tuple[int, Literal["S", "N", "W", "E"]]
+
+
+class Buses(_Record):
+    """Bus lines; ``headway_s`` by period. Stops lie off the lane, behind every so-many-th junction."""
+
+    lines: Graded[tuple[Line, ...]]
+    headway_s: Graded[dict[str, float]]
+    dwell_s: Graded[float]
+    stop_every: Graded[int]
+
+
+class People(_Record):
+    """Those on foot: ``persons_h`` over each crossing by the class of the street that it leads over."""
+
+    pavement_m: Graded[float]
+    crossing_m: Graded[float]
+    walk_s: Graded[int]
+    walking_speed_ms: Graded[float]
+    persons_h: Graded[dict[str, float]]
+
+
+class Ebikes(_Record):
+    """E-bikes on lanes of their own; ``share`` of the motor vehicles that go straight or turn to the near side."""
+
+    lane_m: Graded[float]
+    share: Graded[float]
 
 
 class Traffic(_Record):
-    """Driver behaviour and vehicle mix (shares that sum to 1)."""
+    """Driver behaviour, vehicle types, and the mix of each period: shares of types that sum to 1."""
 
     following: Graded[dict[str, float | str]]
-    mix: dict[str, Graded[float]]
+    types: dict[str, VehicleType]
+    mix: dict[str, Graded[dict[str, float]]]
 
     @model_validator(mode="after")
     def _whole(self) -> Traffic:
-        total = sum(share.value for share in self.mix.values())
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares of the vehicle mix sum to {total:g}, not 1")
+        for period, mix in self.mix.items():
+            total = sum(mix.value.values())
+            if abs(total - 1) > 1e-6:
+                raise ValueError(f"{period}: the shares of the vehicle mix sum to {total:g}, not 1")
+            if unknown := mix.value.keys() - self.types.keys():
+                raise ValueError(f"{period}: the mix has no type {sorted(unknown)[0]}")
         return self
 
 
@@ -131,10 +220,25 @@ class CorridorSpec(_Record):
     signals: SignalPractice
     existing_plan: ExistingPlan
     periods: dict[str, PeriodSpec]
+    day: Day
     duration_s: Annotated[int, Field(gt=0)]
     warmup_s: Annotated[int, Field(ge=0)]
     traffic: Traffic
+    buses: Buses
+    people: People
+    ebikes: Ebikes
     left_out: tuple[Note, ...] = ()
+
+    @model_validator(mode="after")
+    def _periods_known(self) -> CorridorSpec:
+        for name, keys in (
+            ("day.pattern", self.day.pattern.value),
+            ("traffic.mix", self.traffic.mix),
+            ("buses.headway_s", self.buses.headway_s.value),
+        ):
+            if set(keys) != set(self.periods):
+                raise ValueError(f"{name} must name the periods {', '.join(self.periods)}, not {', '.join(keys)}")
+        return self
 
 
 class JunctionRow(_Record):
@@ -171,17 +275,36 @@ class Section(_Record):
     corridor: CorridorSpec
     junctions: tuple[JunctionRow, ...]
     flows: tuple[Flow, ...]
+    axis: tuple[tuple[float, float], ...] = ()
+    people: bool = False
+    ebikes: bool = False
+
+    @property
+    def title(self) -> str:
+        """Name with what was switched on: ``shixin+people``."""
+        return "+".join([self.name, *(option for option in OPTIONS if getattr(self, option))])
 
     def flow(self, n: int, period: str, approach: str) -> Flow:
-        """Flow of one approach.
+        """Flow of one approach in veh/h: the table's row that the period takes, scaled by the day's profile.
 
         Raises:
             BadInput: the table has no such row.
         """
-        for row in self.flows:
-            if (row.n, row.period, row.approach) == (n, period, approach):
-                return row
-        raise BadInput(f"{self.corridor.flows}: no row for junction {n}, period {period}, approach {approach}")
+        factor = self.factor(period)
+        row = self._rows.get((n, self.corridor.periods[period].flows, approach))
+        if row is None:
+            raise BadInput(f"{self.corridor.flows}: no row for junction {n}, period {period}, approach {approach}")
+        scaled = {name: getattr(row, name) * factor for name in ("veh_h", "left", "through", "right")}
+        return row.model_copy(update={**scaled, "period": period})
+
+    def factor(self, period: str) -> float:
+        """Traffic of a period over that of the period whose flows it takes."""
+        periods, share = self.corridor.periods, self.corridor.day.share.value
+        return share[periods[period].hour] / share[periods[periods[period].flows].hour]
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, str, str], Flow]:
+        return {(row.n, row.period, row.approach): row for row in self.flows}
 
 
 def _data() -> Traversable:
@@ -193,8 +316,8 @@ def available() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in _data().iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_section(name: str) -> Section:
-    """The specification of a shipped scenario.
+def load_section(name: str, people: bool = False, ebikes: bool = False) -> Section:
+    """The specification of a shipped scenario, with or without those on foot and on e-bikes.
 
     Raises:
         UnknownName: no such scenario.
@@ -207,10 +330,19 @@ def load_section(name: str) -> Section:
     first, last = head["junctions"]
     try:
         corridor = CorridorSpec.model_validate(yaml.safe_load((folder / "corridor.yaml").read_text(encoding="utf-8")))
+        axis = corridor.geometry.axis
         rows = [JunctionRow.model_validate(row) for row in _csv(folder / corridor.junctions)]
         chosen = tuple(row for row in rows if first <= row.n <= last)
         flows = tuple(Flow.model_validate(row) for row in _csv(folder / corridor.flows))
-        return Section(name=name, corridor=corridor, junctions=chosen, flows=flows)
+        return Section(
+            name=name,
+            corridor=corridor,
+            junctions=chosen,
+            flows=flows,
+            axis=tuple((float(row["lon"]), float(row["lat"])) for row in _csv(folder / axis)) if axis else (),
+            people=people,
+            ebikes=ebikes,
+        )
     except ValidationError as error:
         raise BadInput(f"scenario {name}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from greenband.errors import GreenbandError
 
@@ -44,14 +45,35 @@ def demo(
     command.run(out, scenario, period, minutes, seeds, jobs)
 
 
-@app.command()
-def scenarios(
-    name: Annotated[str | None, typer.Argument(help="Describe this one, with the grade of every figure.")] = None,
-) -> None:
-    """List the scenarios, or describe one."""
+class _NameOrCommand(TyperGroup):
+    """A group in which a word that is no command is a scenario's name, for ``show``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put ``show`` before a name."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+
+scenarios = typer.Typer(cls=_NameOrCommand, help="List the scenarios, describe one, or make one.")
+app.add_typer(scenarios, name="scenarios", invoke_without_command=True)
+
+
+@scenarios.callback()
+def list_scenarios(context: typer.Context) -> None:
+    """List the scenarios; with a NAME describe that one; import and calibrate make new ones."""
     from greenband.cli import scenarios as command
 
-    command.run(name)
+    if context.invoked_subcommand is None:
+        command.list_all()
+
+
+@scenarios.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A scenario, with options (shixin+people), or a folder.")],
+) -> None:
+    """Describe a scenario with the grade of every figure; the word show may be left out."""
+    from greenband.cli import scenarios as command
+
+    command.show(name)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

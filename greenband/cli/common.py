@@ -38,7 +38,8 @@ def periods_of(scenario: Scenario, text: str) -> list[str]:
     Raises:
         UnknownName: the scenario has no such period.
     """
-    names = list(scenario.periods) if text == "all" else [name.strip() for name in text.split(",")]
+    own = [name for name, period in scenario.periods.items() if not period.plans]  # the whole day is made of these
+    names = own if text == "all" else [name.strip() for name in text.split(",")]
     for name in names:
         scenario.period(name)
     return names

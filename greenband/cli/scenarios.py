@@ -8,17 +8,14 @@ from rich.table import Table
 from greenband import registry
 from greenband.scenario import Scenario
 
-__all__ = ["run"]
+__all__ = ["list_all", "show"]
 
 out = Console(highlight=False)
 GRADES = "Grades: A sourced, B inferred from sourced figures, C general knowledge, assumed = chosen by the authors."
 
 
-def run(name: str | None) -> None:
-    """Print to stdout."""
-    if name is not None:
-        _describe(registry.scenario(name))
-        return
+def list_all() -> None:
+    """Print one line per shipped scenario to stdout."""
     table = Table("scenario", "signals", "periods", "what it is")
     for each in registry.names("scenario"):
         found = registry.scenario(each)
@@ -26,6 +23,11 @@ def run(name: str | None) -> None:
         place = ends if len(found.junctions) > 1 else found.junctions[0].name_en
         table.add_row(each, str(len(found.network.signals)), " ".join(found.periods), f"{found.title}, {place}")
     out.print(table)
+
+
+def show(name: str) -> None:
+    """Print what a scenario is made of to stdout."""
+    _describe(registry.scenario(name))
 
 
 def _describe(scenario: Scenario) -> None:

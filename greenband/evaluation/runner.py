@@ -18,7 +18,7 @@ from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.results import Result, SubjectResult
 from greenband.evaluation.subjects import Subject
 from greenband.metrics import read_trips, safety_counts, trip_metrics
-from greenband.monitor import MonitorLimits, Violation, conflicts_of, switched_links, watch
+from greenband.monitor import MonitorLimits, Violation, conflicts_of, crossings_of, switched_links, watch
 from greenband.scenario import Scenario
 from greenband.simulation import Backend, Records
 
@@ -93,20 +93,25 @@ def _watch(scenario: Scenario, signal: str, records: Records) -> list[Violation]
         min((limits.min_green_s[k] for k, stage in enumerate(shape.stages) if link in stage.greens), default=1)
         for link in range(shape.lamps)
     ]
+    net = scenario.folder / scenario.network_file
+    conflicts, switched, crossings = _tables(net, signal, scenario.timing.walking_speed_ms)
     held = MonitorLimits(
         yellow_s=limits.yellow_s,
         all_red_s=limits.all_red_s,
         min_green_s=tuple(minima),
         max_green_s=limits.max_green_s,
         max_red_s=limits.max_red_s,
+        walk_s=scenario.timing.walk_s,
+        crossings=crossings,
     )
-    conflicts, switched = _tables(scenario.folder / scenario.network_file, signal)
     return watch(records.lamps(signal), conflicts, held, switched)
 
 
 @cache
-def _tables(net_file: Path, signal: str) -> tuple[frozenset[tuple[int, int]], frozenset[int]]:
-    return conflicts_of(net_file, signal), switched_links(net_file, signal)
+def _tables(
+    net: Path, signal: str, walking_speed_ms: float
+) -> tuple[frozenset[tuple[int, int]], frozenset[int], dict[int, int]]:
+    return conflicts_of(net, signal), switched_links(net, signal), crossings_of(net, signal, walking_speed_ms)
 
 
 def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = None) -> list[Run]:

@@ -25,7 +25,7 @@ from greenband.network import Signal
 from greenband.plan.display import phases
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
 from greenband.scenario import Scenario
-from greenband.signals import GREEN
+from greenband.signals import GREEN, Limits
 
 __all__ = ["export", "read", "write"]
 
@@ -48,7 +48,8 @@ def write(plans: PlanSet, path: Path, scenario: Scenario) -> None:
     root = ET.Element("additional")
     origin = plans.provenance.model_dump_json()
     for period, plan in plans:
-        root.append(_program(period, plan, _signal(plan, scenario), origin))
+        signal = _signal(plan, scenario)
+        root.append(_program(period, plan, signal, signal.limits(scenario.timing), origin))
     if len(plans.plans) > 1:
         root.extend(_switching(plans, scenario))
     ET.indent(root)
@@ -65,9 +66,9 @@ def _signal(plan: TimingPlan, scenario: Scenario) -> Signal:
     return signal
 
 
-def _program(period: str, plan: TimingPlan, signal: Signal, origin: str) -> ET.Element:
+def _program(period: str, plan: TimingPlan, signal: Signal, limits: Limits, origin: str) -> ET.Element:
     program = ET.Element("tlLogic", id=plan.signal, type="static", programID=period, offset=str(plan.offset_s))
-    for duration, lamps, name in phases(signal, plan):
+    for duration, lamps, name in phases(signal, plan, limits):
         ET.SubElement(program, "phase", duration=str(duration), state=lamps, name=name)
     about = {"provenance": origin, "plan": plan.name}
     for stage in plan.stages:
@@ -142,12 +143,16 @@ class _Program:
         self._path, self._element, self._about = path, element, _params(element)
         self.signal, self.period = element.get("id", ""), element.get("programID", "")
         self._known: Signal | None = None
+        self._greens: dict[str, int] = {}  # stage by the lamps it shows
         if element.get("type", "static") != "static":
             self.fail(f"type {element.get('type')!r} is not a fixed plan: it must be static")
         if scenario is not None:
             self._known = scenario.network.signals.get(self.signal)
             if self._known is None:
                 self.fail(f"scenario {scenario.name} has no such junction")
+            limits = self._known.limits(scenario.timing)
+            shown = [self._known.walk_steps(k, limits) for k in range(len(self._known.stages))]
+            self._greens = {lamps: stage for stage, steps in reversed([*enumerate(shown)]) for _, lamps in steps}
 
     def fail(self, reason: str) -> NoReturn:
         """Raise BadInput for this program."""
@@ -158,7 +163,8 @@ class _Program:
         found: list[tuple[int, dict[str, int]]] = []
         for number, phase in enumerate(self._element.findall("phase"), 1):
             stage, role = self._role(number, phase)
-            if role == "green":
+            walk_over = role == "green" and found and found[-1][0] == stage and not found[-1][1]["yellow"]
+            if role == "green" and not walk_over:
                 found.append((stage, {"green": 0, "yellow": 0, "all-red": 0}))
             elif not found:
                 self.fail(f"phase {number} is {role}: the program must begin with the green of a stage")
@@ -182,18 +188,18 @@ class _Program:
     def _role(self, number: int, phase: ET.Element) -> tuple[int, str]:
         """Stage index and ``green``, ``yellow`` or ``all-red``: by the phase's name, else by its lamps."""
         lamps, named = phase.get("state", ""), PHASE_NAME.fullmatch(phase.get("name", ""))
-        states = [stage.state for stage in self._known.stages] if self._known else []
         if named is not None:
             stage, role = int(named[1]) - 1, named[2]
-            if states and role == "green" and lamps not in states[stage : stage + 1]:
+            if self._greens and role == "green" and self._greens.get(lamps) != stage:
                 self.fail(f"phase {number}: {lamps!r} is not what the scenario's stage {stage + 1} shows")
             return stage, role
-        if not states:
+        if self._known is None:
             self.fail(f"phase {number} has no name such as '1 green': not written by greenband; a scenario is needed")
-        if lamps not in states and "y" not in lamps and not GREEN.isdisjoint(lamps):
-            self.fail(f"phase {number}: {lamps!r} is no stage of the scenario: its stages are {', '.join(states)}")
-        if lamps in states:
-            return states.index(lamps), "green"
+        if lamps in self._greens:
+            return self._greens[lamps], "green"
+        if "y" not in lamps and not GREEN.isdisjoint(lamps):
+            states = ", ".join(stage.state for stage in self._known.stages)
+            self.fail(f"phase {number}: {lamps!r} is no stage of the scenario: its stages are {states}")
         return -1, "yellow" if "y" in lamps else "all-red"
 
     def _timing(self, stage: int, seconds: dict[str, int]) -> StageTiming:

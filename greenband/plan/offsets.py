@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from greenband.demand import FlowTable
+from greenband.demand import Demand
 from greenband.network import Network, Signal
 from greenband.plan.display import lamps_by_second
 from greenband.plan.model import TimingPlan
@@ -50,7 +50,7 @@ class Stream:
     travel_s: float
 
 
-def streams(network: Network, table: FlowTable) -> list[Stream]:
+def streams(network: Network, table: Demand) -> list[Stream]:
     """All streams between neighbouring signals, from the routes of a flow table; sorted by their ends."""
     movements = {
         (m.from_edge, m.to_edge): (signal.id, k)
@@ -179,7 +179,7 @@ def _waits(model: _Plans, arrives: tuple[str, int], stopping: Sequence[Stream], 
     return release(shifted + others, model.green(*arrives), saturation)[1]
 
 
-def align(network: Network, plans: Mapping[str, TimingPlan], table: FlowTable) -> dict[str, TimingPlan]:
+def align(network: Network, plans: Mapping[str, TimingPlan], table: Demand) -> dict[str, TimingPlan]:
     """The plans with offsets for least delay; the first signal of each connected part keeps offset 0.
 
     All plans must have one cycle.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from greenband.demand import FlowTable
+from greenband.demand import Demand
 from greenband.errors import BadInput
 from greenband.network import Movement, Signal
 from greenband.plan.model import StageTiming, TimingPlan
@@ -59,7 +59,7 @@ def _bounded_shares(total: float, weights: list[float], low: list[float], high: 
     return share
 
 
-def movement_flows(table: FlowTable) -> dict[str, float]:
+def movement_flows(table: Demand) -> dict[str, float]:
     """Flows in veh/h by movement id (``from>to``), summed over the routes of a table."""
     flows: dict[str, float] = {}
     for route in table.flows:
@@ -96,7 +96,7 @@ def lane_group(signal: Signal, k: int) -> tuple[list[Movement], set[str]]:
 def free_turn(signal: Signal, k: int) -> bool:
     """Whether a movement turns to the near side from lanes of its own, so that it need not wait for its stage."""
     own = set(signal.movements[k].from_lanes)
-    return signal.movements[k].direction in "rR" and all(
+    return signal.movements[k].turn == "near" and all(
         own.isdisjoint(m.from_lanes) for i, m in enumerate(signal.movements) if i != k
     )
 
