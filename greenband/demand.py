@@ -320,7 +320,9 @@ def _vehicle(route: str, kind: str, line: str = "") -> str:
 
 
 def _bus(line: BusLine) -> str:
-    stops = "".join(f'<stop busStop={quoteattr(stop)} duration="{line.dwell_s:g}" parking="true"/>' for stop in line.stops)
+    stops = "".join(
+        f'<stop busStop={quoteattr(stop)} duration="{line.dwell_s:g}" parking="true"/>' for stop in line.stops
+    )
     return _vehicle(line.id, line.vehicle_type, line.id).replace("/>", f">{stops}</vehicle>")
 
 

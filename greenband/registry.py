@@ -85,9 +85,11 @@ def scenario(name: str) -> Scenario:
     if (folder / "scenario.json").is_file():
         return Scenario.load(folder)
     base, *switched = name.split("+")
-    known = [key for key, value in _read("scenario", base).items() if value is False] if base in names("scenario") else []
+    if base not in names("scenario"):
+        raise UnknownName("scenario", name, names("scenario"))
+    known = [key for key, value in _read("scenario", base).items() if value is False]
     for option in switched:
-        if base in names("scenario") and option not in known:
+        if option not in known:
             raise UnknownName(f"option of scenario {base}", option, known)
     return cast(Scenario, make("scenario", base, **dict.fromkeys(switched, True)))
 

@@ -16,7 +16,18 @@ import numpy.typing as npt
 
 from greenband.errors import InfeasibleLimits
 
-__all__ = ["GREEN", "Interlock", "Limits", "SignalTiming", "Stage", "all_red_s", "clearance_s", "green_lamps", "transition_lamps", "yellow_s"]
+__all__ = [
+    "GREEN",
+    "Interlock",
+    "Limits",
+    "SignalTiming",
+    "Stage",
+    "all_red_s",
+    "clearance_s",
+    "green_lamps",
+    "transition_lamps",
+    "yellow_s",
+]
 
 GREEN = frozenset("Gg")
 BUFFER_S = 3
@@ -78,7 +89,9 @@ class Limits:
     walks: tuple[tuple[tuple[int, int], ...], ...] = ()
 
     def __post_init__(self) -> None:
-        if any(not 0 < walk < green for green, row in zip(self.min_green_s, self.walks, strict=False) for _, walk in row):
+        if any(
+            not 0 < walk < green for green, row in zip(self.min_green_s, self.walks, strict=False) for _, walk in row
+        ):
             raise InfeasibleLimits("every walk must be at least 1 s and end before its stage's minimum green")
         if self.yellow_s < 0 or self.all_red_s < 0 or any(g < 1 for g in self.min_green_s):
             raise InfeasibleLimits("yellow and all-red must be at least 0 s and every minimum green at least 1 s")
