@@ -9,7 +9,8 @@ of every second; plain ``sumo`` then replays exactly these as a static program. 
 On a shared machine the same run varies by a third from one minute to the next, so for the overhead both sides run at
 once, a core each, and change cores every round; the side that is done first starts again, so that the other never has
 the machine to itself. For the gain of a second process, two episodes run in turn in one process and at once in two;
-plain ``sumo`` beside them shows what the machine itself gains from its second core. The tables give the medians of the rounds' ratios.
+plain ``sumo`` beside them shows what the machine itself gains from its second core. The tables give medians of the
+rounds' ratios.
 """
 
 from __future__ import annotations
