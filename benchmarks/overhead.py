@@ -1,20 +1,27 @@
 """What the environment costs beside plain SUMO, and what a second process gains.
 
-    python benchmarks/overhead.py [--scenario shixin] [--rounds 7] [--pairs 3] [--out benchmarks/results/overhead.md]
+    python benchmarks/overhead.py [--scenario shixin] [--rounds 4] [--pairs 3] [--out benchmarks/results/overhead.md]
 
 Both sides simulate the same files, seed and signal timings: first a run with a fixed stage sequence records the lamps
 of every second; plain ``sumo`` then replays exactly these as a static program. The other side is the SB3 VecEnv with
-5 s decisions, all observations and rewards. Both times include starting SUMO and loading its files. Two plain ``sumo``
-at once show what the machine itself gains from its second core. Sides alternate round by round and the table gives the
-median of the rounds' ratios: on a shared machine one run varies by a fifth, so few rounds say little.
+5 s decisions, all observations and rewards. Both times include starting SUMO and loading its files.
+
+On a shared machine the same run varies by a third from one minute to the next, so for the overhead both sides run at
+once, a core each, and change cores every round; the side that is done first starts again, so that the other never has
+the machine to itself. For the gain of a second process, two episodes run in turn in one process and at once in two;
+plain ``sumo`` beside them shows what the machine itself gains from its second core. The tables give medians of the
+rounds' ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from xml.etree import ElementTree as ET
@@ -101,24 +108,81 @@ def time_plain(command: list[str], copies: int = 1) -> float:
 
 
 class _FixedSeedEnv(CorridorVecEnv):  # type: ignore[misc]  # seen as Any from outside its folder
-    """The environment on given seeds, so that it runs the traffic that plain SUMO runs."""
+    """The environment on given seeds, one a process, so that it runs the traffic that plain SUMO runs."""
+
+    def __init__(self, scenario: Scenario, seeds: Sequence[int] = (SEED,)) -> None:
+        self._seeds = tuple(seeds)
+        super().__init__(scenario, processes=len(seeds))
 
     def _next_seed(self, k: int) -> int:
-        return SEED + k
+        return self._seeds[k]
 
 
-def time_env(scenario: Scenario, processes: int) -> float:
-    """Seconds from reset to the end of one episode in each process, stepping by the fixed sequence."""
-    env = _FixedSeedEnv(scenario, processes=processes)
+def time_env(scenario: Scenario, seeds: Sequence[int]) -> float:
+    """Seconds from reset to the end of one episode a seed, all at once, stepping by the fixed sequence."""
+    env = _FixedSeedEnv(scenario, seeds)
     try:
         env.reset()  # the processes are up and have their files
-        start = time.perf_counter()
-        env.reset()
-        for decision in range(_decisions(scenario) - 1):  # the last one would start the next episode
-            env.step(np.full(env.num_envs, stage_of(decision)))
-        return time.perf_counter() - start
+        return _episode(env, _decisions(scenario))
     finally:
         env.close()
+
+
+def _episode(env: CorridorVecEnv, decisions: int) -> float:
+    start = time.perf_counter()
+    env.reset()
+    for decision in range(decisions - 1):  # the last one would start the next episode
+        env.step(np.full(env.num_envs, stage_of(decision)))
+    return time.perf_counter() - start
+
+
+def time_both(command: list[str], scenario: Scenario, cores: tuple[int, int]) -> Pair:
+    """Seconds of plain ``sumo`` on the first core and of the environment on the second, running at once."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cores[1]})  # the environment's process inherits it
+    env = _FixedSeedEnv(scenario)
+    try:
+        env.reset()
+        plain = _Plain(command, cores[0])
+        taken = _episode(env, _decisions(scenario))
+        return plain.stop(), taken
+    finally:
+        env.close()
+        os.sched_setaffinity(0, everywhere)
+
+
+class _Plain:
+    """Plain ``sumo`` on one core, over and over until stopped."""
+
+    def __init__(self, command: list[str], core: int) -> None:
+        self._command, self._core, self._stopping = command, core, False
+        self._first: float | None = None
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._since = time.perf_counter()
+        process = subprocess.Popen(self._command, env=sumo.environment(), stdout=subprocess.DEVNULL)
+        os.sched_setaffinity(process.pid, {self._core})
+        return process
+
+    def _run(self) -> None:
+        while True:
+            self._process.wait()
+            self._first = self._first or time.perf_counter() - self._since
+            if self._stopping:
+                return
+            self._process = self._start()
+
+    def stop(self) -> float:
+        """Wait for the first run, end any later one; returns the seconds that the first took."""
+        self._stopping = True
+        if self._first is not None:
+            self._process.terminate()
+        self._thread.join()
+        assert self._first is not None
+        return self._first
 
 
 def _decisions(scenario: Scenario) -> int:
@@ -130,44 +194,56 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--scenario", default="shixin")
-    parser.add_argument("--rounds", type=int, default=7, help="of one process beside one plain sumo")
-    parser.add_argument("--pairs", type=int, default=3, help="of two processes beside two plain sumo")
+    parser.add_argument("--rounds", type=int, default=4, help="of one process beside one plain sumo")
+    parser.add_argument("--pairs", type=int, default=3, help="of two episodes in turn and at once")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     scenario = registry.scenario(options.scenario)
-    ones: list[Pair] = []
-    twos: list[Pair] = []
     with tempfile.TemporaryDirectory() as name:
         command = plain_command(scenario, "AM", SEED, Path(name))
-        for number in range(max(options.rounds, options.pairs)):
-            if number < options.rounds:
-                ones.append((time_plain(command), time_env(scenario, 1)))
-                print(f"one  {ones[-1][0]:.2f} {ones[-1][1]:.2f}", flush=True)
-            if number < options.pairs:
-                twos.append((time_plain(command, copies=2), time_env(scenario, 2)))
-                print(f"two  {twos[-1][0]:.2f} {twos[-1][1]:.2f}", flush=True)
-    text = _table(f"--scenario {options.scenario} --rounds {options.rounds} --pairs {options.pairs}", ones, twos)
+        cores = sorted(os.sched_getaffinity(0))[:2]
+        sides = []
+        for number in range(options.rounds):
+            a, b = cores if number % 2 == 0 else cores[::-1]
+            sides.append(_told("at once", time_both(command, scenario, (a, b))))
+        gains = []
+        for _ in range(options.pairs):
+            seeds = SEED, SEED + 1
+            turns = _told("in turn", (2 * time_plain(command), sum(time_env(scenario, [seed]) for seed in seeds)))
+            gains.append((turns, _told("at once", (time_plain(command, copies=2), time_env(scenario, seeds)))))
+    text = _table(f"--scenario {options.scenario} --rounds {options.rounds} --pairs {options.pairs}", sides, gains)
     print(text)
     if options.out:
         write_text(options.out, text)
 
 
-def _table(arguments: str, ones: list[Pair], twos: list[Pair]) -> str:
-    """One process against one plain ``sumo``; the throughput of two of each against that of one of the same round."""
+def _told(label: str, pair: Pair) -> Pair:
+    print(f"{label}: plain sumo {pair[0]:.1f} s, VecEnv {pair[1]:.1f} s", flush=True)
+    return pair
+
+
+def _table(arguments: str, sides: list[Pair], gains: list[tuple[Pair, Pair]]) -> str:
     text = (
         f"`python benchmarks/overhead.py {arguments}`, SUMO {sumo.version_string()}, AM,"
         " 600 s of warm-up and one hour, 5 s decisions, fixed stage sequence, 2 cores\n\n"
-        "| round | plain sumo s | VecEnv s | overhead |\n|---|---|---|---|\n"
     )
-    for k, (plain, env) in enumerate(ones, 1):
-        text += f"| {k} | {plain:.1f} | {env:.1f} | {env / plain:.3f} |\n"
-    text += f"| median | | | **{median(env / plain for plain, env in ones):.3f}** |\n"
-    text += "\n| round | two plain s | VecEnv, 2 processes s | gain of two plain | gain of two processes |\n"
-    text += "|---|---|---|---|---|\n"
-    gains = [(2 * one[0] / two[0], 2 * one[1] / two[1]) for one, two in zip(ones, twos, strict=False)]
-    for k, ((plain, env), gain) in enumerate(zip(twos, gains, strict=True), 1):
-        text += f"| {k} | {plain:.1f} | {env:.1f} | {gain[0]:.2f} | {gain[1]:.2f} |\n"
-    return text + f"| median | | | {median(g[0] for g in gains):.2f} | **{median(g[1] for g in gains):.2f}** |\n"
+    if sides:
+        text += "Both at once, a core each:\n\n| round | plain sumo s | VecEnv s | overhead |\n|---|---|---|---|\n"
+        for k, (plain, env) in enumerate(sides, 1):
+            text += f"| {k} | {plain:.1f} | {env:.1f} | {env / plain:.3f} |\n"
+        text += f"| median | | | **{median(env / plain for plain, env in sides):.3f}** |\n\n"
+    if gains:
+        text += "Two episodes, in turn and at once:\n\n"
+        text += "| round | plain sumo, in turn s | at once s | gain | VecEnv, 1 process s | 2 processes s | gain |\n"
+        text += "|---|---|---|---|---|---|---|\n"
+        ratios = [(turns[0] / both[0], turns[1] / both[1]) for turns, both in gains]
+        for k, ((turns, both), (plain, env)) in enumerate(zip(gains, ratios, strict=True), 1):
+            text += (
+                f"| {k} | {turns[0]:.1f} | {both[0]:.1f} | {plain:.2f} | {turns[1]:.1f} | {both[1]:.1f} | {env:.2f} |\n"
+            )
+        middle = [median(ratio[side] for ratio in ratios) for side in (0, 1)]
+        text += f"| median | | | {middle[0]:.2f} | | | **{middle[1]:.2f}** |\n"
+    return text
 
 
 if __name__ == "__main__":

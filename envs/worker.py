@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing as mp
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
 from greenband import interrupts
@@ -48,12 +50,19 @@ def start_workers(scenario: Scenario, config: EpisodeConfig, processes: int) -> 
 
 @contextlib.contextmanager
 def _surroundings_of_children() -> Iterator[None]:
-    """Processes started here have one thread and memory handling to suit SUMO."""
+    """Processes started here have one thread, memory handling to suit SUMO, and nothing of the main script.
+
+    Python would run the script of this process in each child, with all that it imports: torch alone makes SUMO a tenth
+    slower there, and a script without a ``__main__`` guard would start itself over and over.
+    """
     before = {name: os.environ.get(name) for name in SURROUNDINGS}
+    main = sys.modules["__main__"]
     os.environ.update(SURROUNDINGS)
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

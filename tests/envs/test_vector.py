@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -177,3 +178,26 @@ def test_an_error_in_a_process_comes_through(short: Scenario) -> None:
 def test_a_sumo_process_stays_clear_of_torch() -> None:
     code = "import sys, greenband.envs.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SCRIPT = """
+import torch
+from pathlib import Path
+from greenband.envs import CorridorVecEnv
+from greenband.scenario import Scenario
+
+env = CorridorVecEnv(Scenario.load({folder!r}), processes=1)
+assert env.reset().shape[0] == env.num_envs
+maps = Path(f"/proc/{{env._workers[0].process.pid}}/maps")
+assert not maps.exists() or "libtorch" not in maps.read_text()
+env.close()
+"""
+
+
+def test_a_script_needs_no_main_guard_and_its_imports_stay_out_of_the_sumo_processes(
+    jincheng: Scenario, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(folder=str(jincheng.folder)), encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
