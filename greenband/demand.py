@@ -1,6 +1,6 @@
 """Traffic demand: what travels through a scenario, and one random realisation of it for SUMO.
 
-Three sources have the same two members, ``flows`` and ``write``: a ``FlowTable`` (constant over a period), a
+Three sources have the same two members, ``motor_flows`` and ``write``: a ``FlowTable`` (constant over a period), a
 ``Profile`` (tables that follow each other through the day) and a ``RouteFile`` (a SUMO route file made elsewhere).
 ``load`` tells them apart.
 """
@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from greenband.errors import BadInput
 
 __all__ = [
+    "EBIKE",
     "PEDESTRIAN",
     "BusLine",
     "Demand",
@@ -38,7 +39,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-PEDESTRIAN = "pedestrian"  # vehicle type of persons
+PEDESTRIAN, EBIKE = "pedestrian", "ebike"  # ids of vehicle types
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ class Demand(Protocol):
     """What travels through a scenario in a period."""
 
     @property
-    def flows(self) -> tuple[RouteFlow, ...]:
-        """Vehicle routes with their mean veh/h over the time that the demand covers."""
+    def motor_flows(self) -> tuple[RouteFlow, ...]:
+        """Routes of motor vehicles, buses included, with their mean veh/h over the time that the demand covers."""
 
     def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
         """Write the realisation of a seed as a SUMO route file, flows multiplied by ``scale``."""
@@ -113,6 +114,12 @@ class FlowTable:
             BadInput: the file is missing or not a flow table.
         """
         return _read(path, cls)
+
+    @property
+    def motor_flows(self) -> tuple[RouteFlow, ...]:
+        """Its routes but those of e-bikes, and its bus lines."""
+        buses = (RouteFlow(line.id, line.edges, 3600 / line.headway_s, line.vehicle_type) for line in self.lines)
+        return (*(flow for flow in self.flows if flow.vehicle_type != EBIKE), *buses)
 
     def save(self, path: Path) -> None:
         """Write the table as JSON."""
@@ -184,15 +191,16 @@ class Profile:
     slices: tuple[Slice, ...]
 
     @cached_property
-    def flows(self) -> tuple[RouteFlow, ...]:
+    def motor_flows(self) -> tuple[RouteFlow, ...]:
         """Routes with their mean veh/h over all slices."""
         whole = sum(part.end_s - part.begin_s for part in self.slices)
-        mean: dict[tuple[str, tuple[str, ...], str], float] = {}
+        mean: dict[tuple[str, tuple[str, ...]], float] = {}
         for part in self.slices:
-            for flow in part.table.flows:
-                key = flow.id, flow.edges, flow.vehicle_type or part.table.vehicle_type
-                mean[key] = mean.get(key, 0.0) + flow.veh_h * part.factor * (part.end_s - part.begin_s) / whole
-        return tuple(RouteFlow(name, edges, veh_h, kind) for (name, edges, kind), veh_h in mean.items())
+            share = (part.end_s - part.begin_s) / whole
+            for flow in part.table.motor_flows:
+                factor = 1.0 if flow.vehicle_type in {line.vehicle_type for line in part.table.lines} else part.factor
+                mean[flow.id, flow.edges] = mean.get((flow.id, flow.edges), 0.0) + flow.veh_h * factor * share
+        return tuple(RouteFlow(name, edges, veh_h) for (name, edges), veh_h in mean.items())
 
     def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
         """Write one realisation; each slice draws on its own."""
@@ -202,7 +210,9 @@ class Profile:
             if begin < end:
                 rng = np.random.default_rng([seed, number])
                 departures.extend(part.table.departures(rng, begin, end, scale * part.factor))
-        routes = {item.id: item for part in self.slices for item in (*part.table.flows, *part.table.lines)}
+        routes: dict[str, RouteFlow | BusLine] = {}
+        for part in self.slices:
+            routes |= {flow.id: flow for flow in part.table.flows} | {line.id: line for line in part.table.lines}
         _write(path, routes.values(), departures)
 
 
@@ -217,7 +227,7 @@ class RouteFile:
     path: Path
 
     @cached_property
-    def flows(self) -> tuple[RouteFlow, ...]:
+    def motor_flows(self) -> tuple[RouteFlow, ...]:
         """Routes of the vehicles in the file, with their veh/h between the first and the last departure."""
         counts: dict[tuple[str, ...], int] = {}
         times = []

@@ -1,6 +1,7 @@
 """The metrics, one definition each, from SUMO's trip records.
 
-Measured are the trips scheduled to depart within the period, warm-up left out. ``T`` is the end of the simulation.
+Measured are the trips of motor vehicles scheduled to depart within the period, warm-up left out. ``T`` is the end of
+the simulation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from greenband.demand import EBIKE
 from greenband.errors import SimulationError
 from greenband.scenario import Scenario
 from greenband.simulation import Records
@@ -72,7 +74,7 @@ METRICS = {
 
 
 def read_trips(records: Records, begin_s: int, end_s: int) -> Iterator[Trip]:
-    """Trips scheduled to depart in ``[begin_s, end_s)``.
+    """Trips of motor vehicles scheduled to depart in ``[begin_s, end_s)``.
 
     Raises:
         SimulationError: SUMO did not complete the file.
@@ -81,8 +83,9 @@ def read_trips(records: Records, begin_s: int, end_s: int) -> Iterator[Trip]:
         for _, item in ET.iterparse(records.trips):
             if item.tag == "tripinfo":
                 trip = _trip(item.attrib, end_s)
+                motor = not item.attrib.get("vType", "").startswith(EBIKE)
                 item.clear()
-                if begin_s <= trip.depart_s < end_s:
+                if motor and begin_s <= trip.depart_s < end_s:
                     yield trip
     except (OSError, ET.ParseError) as error:
         raise SimulationError(f"{records.trips}: SUMO's trip record is incomplete: {error}") from error

@@ -75,14 +75,19 @@ def _read(group: str, name: str) -> dict[str, Any]:
     return dict(yaml.safe_load(text))
 
 
-def scenario(name: str) -> Scenario:
+def scenario(name: str, **switches: Any) -> Scenario:
     """A shipped scenario by name, with what to switch on (``shixin+people``), or one from its folder.
 
+    A folder's scenario is as it is: ``switches`` that are on have no effect there and are refused.
+
     Raises:
-        UnknownName: neither.
+        UnknownName: neither, or there is no such switch.
+        BadInput: a switch is on for a folder.
     """
     folder = Path(name)
     if (folder / "scenario.json").is_file():
+        if on := [option for option, value in switches.items() if value not in (False, "off", "false")]:
+            raise BadInput(f"{folder}: {on[0]} cannot be switched on in a scenario that is built already")
         return Scenario.load(folder)
     base, *switched = name.split("+")
     if base not in names("scenario"):
@@ -91,7 +96,7 @@ def scenario(name: str) -> Scenario:
     for option in switched:
         if option not in known:
             raise UnknownName(f"option of scenario {base}", option, known)
-    return cast(Scenario, make("scenario", base, **dict.fromkeys(switched, True)))
+    return cast(Scenario, make("scenario", base, **switches, **dict.fromkeys(switched, True)))
 
 
 def controller(name: str) -> Controller:

@@ -181,6 +181,9 @@ class Interlock:
     stage: int = 0
     green_since: int | None = field(init=False)
     executed: list[tuple[int, int]] = field(init=False)
+    _lamps: str = field(init=False)
+    _leave_by: float = field(init=False)
+    _steps: list[tuple[int, str]] = field(init=False)  # lamps to come, with the time in s of each
 
     def __post_init__(self) -> None:
         if len(self.limits.min_green_s) != len(self.stages):

@@ -8,13 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from greenband.demand import PEDESTRIAN, BusLine, FlowTable, RouteFlow, Walk
+from greenband.demand import EBIKE, PEDESTRIAN, BusLine, FlowTable, RouteFlow, Walk
 from greenband.scenarios.network import REVERSE, TURN_TO, Leg, exit_edge, first_motor_lane, legs, near_and_far
 from greenband.scenarios.spec import Line, Section
 
 __all__ = ["Traffic", "mainline_routes", "movement_flows", "write_vehicles"]
 
-EBIKE = "ebike"
 STOP_M = 30.0  # length of a bus stop
 BEHIND_JUNCTION_M = 60.0
 TURNS = ("left", "through", "right")

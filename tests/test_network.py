@@ -118,14 +118,14 @@ def clash(signal: Signal, stage: Stage) -> list[tuple[int, int]]:
 def test_no_stage_gives_two_conflicting_links_protected_green(shixin: Scenario, grid: Network, tee: Network) -> None:
     for network in (shixin.network, grid, tee):
         for signal in network.signals.values():
-            derived = derive_stages(signal.movements, signal.yields, signal.lamps)
+            derived = derive_stages(signal.movements, signal.conflicts, signal.yields, signal.crossings, signal.lamps)
             assert [clash(signal, stage) for stage in (*signal.stages, *derived) if clash(signal, stage)] == []
             assert {i for stage in derived for i in stage.greens} == set(range(signal.lamps))
 
 
 def test_derived_stages_where_turns_share_lanes(grid: Network) -> None:
     signal = grid.signals["A0"]
-    derived = derive_stages(signal.movements, signal.yields, signal.lamps)
+    derived = derive_stages(signal.movements, signal.conflicts, signal.yields, signal.crossings, signal.lamps)
     assert [stage.name for stage in derived] == ["road 1 all", "road 2 all"]
     lefts = {i for m in signal.movements if m.direction == "l" for i in m.links}
     assert all(stage.state[i] == "g" for stage in derived for i in lefts & stage.greens)
@@ -133,7 +133,7 @@ def test_derived_stages_where_turns_share_lanes(grid: Network) -> None:
 
 def test_derived_stages_of_a_t_junction(tee: Network) -> None:
     signal = tee.signals["C"]
-    side, main = derive_stages(signal.movements, signal.yields, signal.lamps)
+    side, main = derive_stages(signal.movements, signal.conflicts, signal.yields, signal.crossings, signal.lamps)
     from_side = {i for m in signal.movements if m.from_edge == "SC" for i in m.links}
     assert side.greens == from_side
     assert main.greens == set(range(signal.lamps)) - from_side
@@ -149,7 +149,7 @@ def test_the_monitor_reads_the_same_conflicts_in_foreign_networks(tmp_path: Path
     walk = tmp_path / "walk.net.xml"
     program("netconvert", "-n", str(nodes), "-e", str(tmp_path / "e.xml"), "--crossings.guess", "true", "-o", str(walk))
     walking = Network(walk)
-    assert any("_c" in link.to_lane for link in walking.signals["C"].links)
+    assert {crossing.id for crossing in walking.signals["C"].crossings} == {":C_c0", ":C_c1", ":C_c2"}
     for network in (grid, tee, walking):
         for name, signal in network.signals.items():
             assert conflicts_of(network.path, name) == signal.conflicts

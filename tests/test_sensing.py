@@ -26,7 +26,7 @@ def to_stop_line(network: Any, signal: Signal, api: Any, name: str) -> float:
     """Metres to the signal's stop line; infinite for a vehicle on no approach. The bay follows its link ``E``."""
     bays = {link.from_edge for link in signal.links}
     edge, lane, position = api.vehicle.getRoadID(name), api.vehicle.getLaneID(name), api.vehicle.getLanePosition(name)
-    rest = network.lane_length_m(lane) - position if edge and not edge.startswith(":") else float("inf")
+    rest = network.lane_length_m(lane) - position if lane and not edge.startswith(":") else float("inf")
     if edge in bays:
         return float(rest)
     if f"{edge}.bay" in bays:

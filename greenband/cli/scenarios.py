@@ -57,7 +57,7 @@ def _junctions(scenario: Scenario) -> Table:
 def _periods(scenario: Scenario) -> Table:
     table = Table("period", "measured", "warm-up s", "veh/h", title="Periods", title_justify="left")
     for name, period in scenario.periods.items():
-        total = sum(flow.veh_h for flow in scenario.demand(name).flows)
+        total = sum(flow.veh_h for flow in scenario.demand(name).motor_flows)
         table.add_row(name, f"{_clock(period.begin_s)} to {_clock(period.end_s)}", f"{period.warmup_s}", f"{total:.0f}")
     return table
 

@@ -59,7 +59,7 @@ def streams(network: Network, table: Demand) -> list[Stream]:
     }
     veh_h: dict[tuple[str, int, str, int], float] = {}
     travel_s: dict[tuple[str, int, str, int], float] = {}
-    for flow in table.flows:
+    for flow in table.motor_flows:
         for key, seconds in _passages(network, flow.edges, movements):
             veh_h[key] = veh_h.get(key, 0.0) + flow.veh_h
             travel_s[key] = seconds

@@ -60,9 +60,9 @@ def _bounded_shares(total: float, weights: list[float], low: list[float], high: 
 
 
 def movement_flows(table: Demand) -> dict[str, float]:
-    """Flows in veh/h by movement id (``from>to``), summed over the routes of a table."""
+    """Flows in veh/h by movement id (``from>to``), summed over the routes of motor vehicles."""
     flows: dict[str, float] = {}
-    for route in table.flows:
+    for route in table.motor_flows:
         for onto in zip(route.edges, route.edges[1:], strict=False):
             flows[">".join(onto)] = flows.get(">".join(onto), 0.0) + route.veh_h
     return flows

@@ -18,7 +18,7 @@ from greenband.cli import main
 from greenband.cli.app import app
 from greenband.scenario import Scenario
 
-COMMANDS = [str(command.callback.__name__) for command in app.registered_commands if command.callback]
+COMMANDS = [str(command.callback.__name__) for command in app.registered_commands if command.callback] + ["scenarios"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,10 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "unknown scenario": ("evaluate existing -s jinchen", "unknown scenario 'jinchen'.*did you mean 'jincheng'"),
     "unknown scenario to describe": ("scenarios shixin_shrt", "'shixin_shrt'.*did you mean 'shixin_short'"),
     "unknown subject": ("evaluate maxpresure -s jincheng", "'maxpresure'.*did you mean 'maxpressure'"),
-    "unknown period": ("evaluate existing -s jincheng --period XM", "unknown period of jincheng 'XM'.*AM, OFF, PM"),
+    "unknown period": (
+        "evaluate existing -s jincheng --period XM",
+        "unknown period of jincheng 'XM'.*OFF, PM, day",
+    ),
     "seeds": ("evaluate existing -s jincheng --seeds a:b", "seeds 'a:b'"),
     "no seeds": ("evaluate existing -s jincheng --seeds 3:3", "seeds '3:3': the range 3:3 is empty"),
     "negative jobs": ("evaluate existing -s jincheng --jobs -1", "--jobs -1: must be 0 or more"),

@@ -32,7 +32,7 @@ def test_what_a_configuration_refuses(change: dict[str, Any], message: str) -> N
 
 
 def test_names_must_be_the_scenarios(jincheng: Scenario) -> None:
-    with pytest.raises(UnknownName, match="unknown period of jincheng 'XM': choose from AM, OFF, PM"):
+    with pytest.raises(UnknownName, match="unknown period of jincheng 'XM': choose from AM, EVE, NIGHT, OFF, PM, day"):
         Session(jincheng, EpisodeConfig(periods=("AM", "XM")))
     with pytest.raises(UnknownName, match=r"unknown signal of jincheng 'J12'.*did you mean 'J11'"):
         Session(jincheng, EpisodeConfig(signals=("J12",)))

@@ -57,7 +57,7 @@ def test_streams_follow_the_routes(shixin_short: Scenario) -> None:
         if shixin_short.network.signals[s.downstream].movements[s.arrives].direction == "s"
     }
     north = found["J08", "J09", "S_J08.bay>J08_J09"]
-    through = sum(f.veh_h for f in shixin_short.demand("AM").flows if {"S_J08", "J09_J10"} <= set(f.edges))
+    through = sum(f.veh_h for f in shixin_short.demand("AM").motor_flows if {"S_J08", "J09_J10"} <= set(f.edges))
     assert north.veh_h == pytest.approx(through)
     assert north.travel_s == pytest.approx(START_UP_S + 620 / (0.95 * 50 / 3.6), abs=3.0)  # 620 m at 50 km/h
 

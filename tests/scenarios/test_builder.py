@@ -42,7 +42,7 @@ def test_a_build_that_fails_leaves_nothing(empty_cache: Path, monkeypatch: pytes
         raise RuntimeError("half-way")
 
     with monkeypatch.context() as patch:
-        patch.setattr(builder, "write_vehicle_types", fail)
+        patch.setattr(builder, "write_vehicles", fail)
         with pytest.raises(RuntimeError, match="half-way"):
             load("jincheng")
     assert list(empty_cache.iterdir()) == []

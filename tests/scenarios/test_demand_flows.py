@@ -38,13 +38,16 @@ def approach_edges(scenario: Scenario) -> dict[tuple[str, str], str]:
 
 
 @pytest.mark.parametrize("period", PERIODS)
-def test_drawn_arrivals_meet_the_table_on_every_approach(period: str, shixin: Scenario) -> None:
+def test_drawn_arrivals_meet_the_table_on_every_approach(period: str, shixin: Scenario, tmp_path: Path) -> None:
     """Counted: vehicles whose drawn route runs over the approach, per hour, mean of seeds 0 to 9. SUMO is not asked."""
     span, demand = shixin.period(period), shixin.demand(period)
     counts: Counter[str] = Counter()
     for seed in range(10):
-        for _, index, _ in demand.draw(span.start_s, span.end_s, seed):
-            counts.update(demand.flows[index].edges)
+        demand.write(tmp_path / "routes.xml", span.start_s, span.end_s, seed)
+        root = ET.parse(tmp_path / "routes.xml").getroot()
+        routes = {route.attrib["id"]: route.attrib["edges"].split() for route in root.iter("route")}
+        for vehicle in root.iter("vehicle"):
+            counts.update(routes[vehicle.attrib["route"]])
     per_hour = 3600 / (span.end_s - span.start_s) / 10
     edges, expected = approach_edges(shixin), table(shixin, period)
     assert len(expected) == len(edges) == 44
@@ -58,7 +61,7 @@ def test_expected_route_flows_meet_the_table(name: str, request: pytest.FixtureR
     scenario: Scenario = request.getfixturevalue(name)
     for period in PERIODS:
         sums: Counter[str] = Counter()
-        for flow in scenario.demand(period).flows:
+        for flow in scenario.demand(period).motor_flows:
             for edge in flow.edges:
                 sums[edge] += flow.veh_h  # type: ignore[assignment]
         edges = approach_edges(scenario)
