@@ -217,6 +217,7 @@ def _assumptions(section: Section) -> list[Assumption]:
         groups["e-bikes"] = corridor.ebikes
     rows = [row for name, group in groups.items() for row in _graded(name, group)]
     flows = corridor.flows_note
+    rows.append(Assumption(figure="credits", value=corridor.credits.strip(), grade="A"))
     rows.append(Assumption(figure="flows", value=corridor.flows, grade=flows.grade, source=flows.source))
     rows.extend(Assumption(figure=n.figure, value=n.value, grade=n.grade, source=n.source) for n in corridor.left_out)
     return rows

@@ -28,7 +28,8 @@ NEEDS = {3: 20 - 7 + 5, 4: 33 - 9 + 5}  # s from the end of walk to the first co
 
 @pytest.fixture(scope="module")
 def people() -> Scenario:
-    return load("jincheng", people=True)
+    scenario: Scenario = load("jincheng", people=True)
+    return scenario
 
 
 def test_clearance_is_the_way_over_and_three_seconds() -> None:

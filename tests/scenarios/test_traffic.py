@@ -95,12 +95,9 @@ def test_bus_lines_run_through_every_section() -> None:
 
 
 def test_people_and_ebikes_only_where_switched_on(tmp_path: Path) -> None:
-    for switches, persons, bikes in (
-        ({}, False, False),
-        ({"people": "on"}, True, False),
-        ({"ebikes": True}, False, True),
-    ):
-        scenario = load("jincheng", **switches)
+    for people, ebikes in (("off", False), ("on", False), (False, True)):
+        persons, bikes = people == "on", ebikes
+        scenario = load("jincheng", people=people, ebikes=ebikes)
         scenario.demand("AM").write(tmp_path / "r.xml", 0, HOUR, 1)
         root = ET.parse(tmp_path / "r.xml").getroot()
         assert bool(list(root.iter("person"))) is persons
@@ -162,7 +159,7 @@ def test_profiles_and_route_files_are_told_apart(tmp_path: Path) -> None:
 
 def test_options_after_a_plus() -> None:
     assert registry.scenario("jincheng+people").name == "jincheng+people"
-    with pytest.raises(UnknownName, match="unknown option of scenario jincheng 'peeple'.*did you mean 'people'"):
+    with pytest.raises(UnknownName, match=r"unknown option of scenario jincheng 'peeple'.*did you mean 'people'"):
         registry.scenario("jincheng+peeple")
     with pytest.raises(BadInput, match="people cannot be switched on"):
         registry.scenario(str(load("jincheng").folder), people=True)
@@ -194,6 +191,6 @@ def test_macau_runs_without_a_violation(scenario_cut: Scenario) -> None:
 
 @pytest.fixture
 def scenario_cut() -> Scenario:
-    scenario = load("macau_amizade")
+    scenario: Scenario = load("macau_amizade")
     short = scenario.period("AM").model_copy(update={"duration_s": 400, "warmup_s": 200})
     return scenario.model_copy(update={"periods": {"AM": short}})
