@@ -11,7 +11,7 @@ help:
 	@echo "make test    install with the developer tools, run the tests"
 	@echo "make lint    style and types"
 	@echo "make format  put the code into shape"
-	@echo "make docs    write the command-line reference anew"
+	@echo "make docs    write the command-line reference and the scenarios' pages anew"
 	@echo "make install only install"
 
 $(BIN)/python:
@@ -45,6 +45,7 @@ format: $(STAMPS)/dev
 
 docs: $(STAMPS)/dev
 	$(BIN)/python -m typer greenband.cli.app utils docs --name greenband --output docs/cli.md
+	$(BIN)/python scripts/document_scenarios.py
 
 clean:
 	rm -rf $(VENV)
