@@ -63,23 +63,41 @@ def calibrate(
     tables = {span: _fit(routes, [c for c in counted if (c.begin_s, c.end_s) == span]) for span in _intervals(counted)}
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder}: is not empty; name another folder with --out")
+    title = f"{network_file.name} with the counts of {counts_file.name}"
+    assumptions = tuple(_assumptions(counts_file, len(counted)))
+    try:
+        scenario = _write(folder, name, title, network, tables, assumptions)
+    except BaseException:  # an interrupt too: half a scenario would only be in the way
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    volumes = {span: _volumes(table) for span, table in tables.items()}
+    return scenario, [(count, volumes[count.begin_s, count.end_s].get(count.location, 0.0)) for count in counted]
+
+
+def _write(
+    folder: Path,
+    name: str,
+    title: str,
+    network: Network,
+    tables: dict[Interval, FlowTable],
+    assumptions: tuple[Assumption, ...],
+) -> Scenario:
+    """Write all files of the scenario into a new or empty folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(network_file, folder / NETWORK)
+    shutil.copyfile(network.path, folder / NETWORK)
     _write_vehicle_type(folder / VEHICLES)
-    periods = dict(_periods(network, tables, folder))
     scenario = Scenario(
         name=name,
-        title=f"{network_file.name} with the counts of {counts_file.name}",
+        title=title,
         folder=folder,
         network_file=NETWORK,
         additional_files=(VEHICLES,),
-        periods=periods,
-        assumptions=tuple(_assumptions(counts_file, len(counted))),
+        periods=dict(_periods(network, tables, folder)),
+        assumptions=assumptions,
     )
     plan_json.write(_existing(scenario), folder / EXISTING)
     scenario.save()
-    volumes = {span: _volumes(table) for span, table in tables.items()}
-    return scenario, [(count, volumes[count.begin_s, count.end_s].get(count.location, 0.0)) for count in counted]
+    return scenario
 
 
 def _intervals(counted: Sequence[Count]) -> list[Interval]:

@@ -90,7 +90,7 @@ def _names(axes: Axes, scenario: Scenario, ground: Ground, m_per_in: float) -> N
 def _scales(axes: Axes, ground: Ground, band: float, most: float, m_per_in: float) -> None:
     """Below the road: a scale bar, the widest flow band, and where north is."""
     (x, y), length = ground.extent[0], round_length(float(np.ptp(ground.extent[:, 0])))
-    y -= 0.22 * m_per_in
+    y -= 0.27 * m_per_in
     axes.plot([x, x + length], [y, y], color=INK, lw=1.2, clip_on=False)
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     axes.text(x + length / 2, y + 0.03 * m_per_in, text, ha="center", va="bottom", fontsize=7.5)
@@ -99,7 +99,7 @@ def _scales(axes: Axes, ground: Ground, band: float, most: float, m_per_in: floa
     axes.add_collection(PolyCollection([sample], facecolors=BLUE, alpha=0.35, linewidths=0, clip_on=False))
     axes.text(start + 0.6 * m_per_in, y, f"{most:.0f} veh/h", va="center", fontsize=7.5)
     middle = np.array([start + 1.8 * m_per_in, y])
-    north = ground.frame.north * 0.16 * m_per_in
+    north = ground.frame.north * 0.12 * m_per_in
     axes.annotate(
         "",
         tuple(middle + north),
@@ -107,5 +107,5 @@ def _scales(axes: Axes, ground: Ground, band: float, most: float, m_per_in: floa
         annotation_clip=False,
         arrowprops={"arrowstyle": "-|>", "lw": 1, "color": INK, "shrinkA": 0, "shrinkB": 0},
     )
-    x, y = (middle + 1.7 * north).tolist()
+    x, y = (middle + 1.8 * north).tolist()
     axes.text(x, y, "N", ha="center", va="center", fontsize=7.5)

@@ -67,7 +67,7 @@ def draw(scenario: Scenario, period: str) -> Figure:
     columns = min(COLUMNS, len(network.signals))
     size = min(MOST_ENLARGED, (WIDTH - 2 * MARGIN) / (columns * CELL_WIDTH))
     rows, road = math.ceil(len(network.signals) / columns), across / m_per_in
-    panels = HEAD + names + road + 0.55
+    panels = HEAD + names + road + 0.6
     height = panels + rows * size * CELL_HEIGHT + FOOT + MARGIN
     figure = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
