@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
@@ -16,8 +17,10 @@ from greenband import signals
 from greenband.errors import BadInput
 from greenband.signals import GREEN, Limits, SignalTiming, Stage
 
-__all__ = ["Crossing", "Link", "Movement", "Network", "Signal", "Turn", "derive_stages"]
+__all__ = ["CAR", "Crossing", "Lane", "Link", "Movement", "Network", "Point", "Signal", "Turn", "derive_stages"]
 
+CAR = "passenger"  # SUMO's vehicle class
+Point = tuple[float, float]
 Turn = Literal["through", "near", "far", "back"]  # near side: right in right-hand traffic, left in left-hand traffic
 
 
@@ -42,6 +45,16 @@ class Link:
     def to_edge(self) -> str:
         """Id of the exit edge."""
         return self.to_lane.rpartition("_")[0]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A lane as it lies on the ground: centre line in m, width in m, and who may use it."""
+
+    id: str
+    shape: tuple[Point, ...]
+    width_m: float
+    users: Literal["cars", "bicycles", "people"]
 
 
 @dataclass(frozen=True)
@@ -172,6 +185,46 @@ class Network:
     def edge_speed_ms(self, edge: str) -> float:
         """Speed limit of an edge in m/s."""
         return float(self._net.getEdge(edge).getSpeed())
+
+    @cached_property
+    def drives(self) -> dict[str, tuple[str, ...]]:
+        """Per edge that a car may use, the edges onto which it may drive from there."""
+        cars = [edge for edge in self._net.getEdges(withInternal=False) if edge.allows(CAR)]
+        return {
+            str(edge.getID()): tuple(sorted(str(onto.getID()) for onto in edge.getAllowedOutgoing(CAR)))
+            for edge in cars
+        }
+
+    def rim(self) -> tuple[list[str], list[str]]:
+        """Edges on which cars enter the network, and edges on which they leave it."""
+        edges = [self._net.getEdge(name) for name in self.drives]
+        entries = [str(edge.getID()) for edge in edges if edge.is_fringe(edge.getIncoming())]
+        exits = [str(edge.getID()) for edge in edges if edge.is_fringe(edge.getOutgoing())]
+        return entries, exits
+
+    def edge_ends(self, edge: str) -> tuple[str, str]:
+        """Nodes at which an edge begins and ends."""
+        found = self._net.getEdge(edge)
+        return str(found.getFromNode().getID()), str(found.getToNode().getID())
+
+    def edge_time_s(self, edge: str) -> float:
+        """Time to drive an edge at its speed limit, in s."""
+        found = self._net.getEdge(edge)
+        return float(found.getLength()) / float(found.getSpeed())
+
+    def lanes(self) -> Iterator[Lane]:
+        """All lanes outside junctions."""
+        for edge in self._net.getEdges(withInternal=False):
+            yield from (_lane(lane) for lane in edge.getLanes())
+
+    def crossing_line(self, crossing: Crossing) -> tuple[Point, ...]:
+        """Where a crossing lies on the ground."""
+        return _lane(self._net.getLane(f"{crossing.id}_0")).shape
+
+    def areas(self) -> dict[str, tuple[Point, ...]]:
+        """Outline of each junction by its id, in m; none for those that have no extent."""
+        outlines = {str(node.getID()): tuple((x, y) for x, y, *_ in node.getShape()) for node in self._net.getNodes()}
+        return {name: outline for name, outline in outlines.items() if len(outline) > 2}
 
     def upstream_lanes(self, lane: str) -> list[str]:
         """Lanes that lead into ``lane`` without a traffic light between."""
@@ -373,6 +426,14 @@ def _turn(direction: str, left_hand: bool) -> Turn:
     if direction in "rR":
         return "far" if left_hand else "near"
     return "through"
+
+
+def _lane(lane: Any) -> Lane:
+    users: Literal["cars", "bicycles", "people"] = "cars"
+    if set(lane.getPermissions()) <= {"bicycle", "pedestrian"}:
+        users = "bicycles" if lane.allows("bicycle") else "people"
+    shape = tuple((float(x), float(y)) for x, y, *_ in lane.getShape())
+    return Lane(str(lane.getID()), shape, float(lane.getWidth()), users)
 
 
 def _is_road(lane: Any) -> bool:

@@ -29,9 +29,13 @@ _libsumo_taken = False
 
 @dataclass(frozen=True)
 class Records:
-    """Files that SUMO writes in a session: ``trips`` per vehicle, and ``lamps`` per second and signal."""
+    """Files that SUMO writes in a session: ``trips`` per vehicle, and ``lamps`` per second and signal.
+
+    With ``passages`` also ``routes``, which say when each vehicle left each edge.
+    """
 
     folder: Path
+    passages: bool = False
 
     @property
     def trips(self) -> Path:
@@ -42,6 +46,11 @@ class Records:
     def statistics(self) -> Path:
         """SUMO statistic output: teleports, collisions."""
         return self.folder / "statistics.xml"
+
+    @property
+    def routes(self) -> Path:
+        """SUMO vehroute output with exit times, of vehicles under way too."""
+        return self.folder / "routes.xml"
 
     def lamps(self, signal: str) -> Path:
         """SUMO SaveTLSStates output of one signal."""
@@ -148,6 +157,9 @@ class Simulation:
             additional.append(str(recorder))
             command += ["--tripinfo-output", str(records.trips), "--statistic-output", str(records.statistics)]
             command += ["--tripinfo-output.write-unfinished", "true", "--tripinfo-output.write-undeparted", "true"]
+            if records.passages:
+                command += ["--vehroute-output", str(records.routes), "--vehroute-output.exit-times", "true"]
+                command += ["--vehroute-output.write-unfinished", "true"]
         return [*command, "--additional-files", ",".join(additional)] if additional else command
 
     def _connect(self, command: list[str], backend: Backend) -> Any:

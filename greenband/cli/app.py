@@ -69,11 +69,49 @@ def list_scenarios(context: typer.Context) -> None:
 @scenarios.command()
 def show(
     name: Annotated[str, typer.Argument(help="A scenario, with options (shixin+people), or a folder.")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw it to scale into this file (.png, .pdf, .svg) instead.")
+    ] = None,
+    gui: Annotated[
+        bool, typer.Option("--gui", help="Open it in SUMO's own GUI with an hour of traffic instead.")
+    ] = False,
+    period: Annotated[str | None, typer.Option(help="Whose flows to draw or run; the first period by default.")] = None,
 ) -> None:
-    """Describe a scenario with the grade of every figure; the word show may be left out."""
+    """Describe a scenario with the grade of every figure; the word show may be left out.
+
+    The picture has the road with its junctions, and of each junction lanes, flows and stages, all with their grades.
+    """
     from greenband.cli import scenarios as command
 
-    command.show(name)
+    if plot is None and not gui:
+        if period is not None:
+            raise typer.BadParameter("--period goes with --plot or --gui")
+        command.show(name)
+    if plot is not None:
+        command.plot(name, period, plot)
+    if gui:
+        command.watch(name, period)
+
+
+@scenarios.command()
+def calibrate(
+    network: Annotated[Path, typer.Option(help="SUMO network, a .net.xml file with at least one traffic light.")],
+    counts: Annotated[Path, typer.Option(help="CSV table from_edge,to_edge,begin_s,end_s,veh.")],
+    name: Annotated[str | None, typer.Option(help="Name of the scenario; the network's by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for it; ./NAME by default.")] = None,
+    routes: Annotated[
+        Path | None, typer.Option(help="SUMO route file with the routes to choose from; fastest ones by default.")
+    ] = None,
+    seeds: Seeds = "1000:1003",
+) -> None:
+    """Make a scenario whose traffic reproduces counts.
+
+    The demand is simulated on some seeds; the table shows how well it and its simulation agree with each count. Exit
+    code 1: the simulation has a GEH below 5 at 85 % of the counts or less.
+    """
+    from greenband.cli import calibrate as command
+
+    command.run(network, counts, name, out, routes, seeds)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

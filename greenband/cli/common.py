@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from greenband.errors import BadInput
 from greenband.scenario import Scenario
 
-__all__ = ["counting", "err", "periods_of", "processes"]
+__all__ = ["clock", "counting", "err", "periods_of", "processes"]
 
 err = Console(stderr=True, highlight=False)
 if not err.is_terminal:
@@ -43,6 +43,11 @@ def periods_of(scenario: Scenario, text: str) -> list[str]:
     for name in names:
         scenario.period(name)
     return names
+
+
+def clock(seconds: int) -> str:
+    """A time after midnight as ``07:30``."""
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
 
 
 @contextmanager

@@ -1,14 +1,17 @@
-"""``greenband scenarios``: list them; describe one with the grade of every figure."""
+"""``greenband scenarios``: list them; describe one with the grade of every figure, draw it, or open SUMO's GUI."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from greenband import registry
+from greenband.cli.common import clock, err
 from greenband.scenario import Scenario
 
-__all__ = ["list_all", "show"]
+__all__ = ["list_all", "plot", "show", "watch"]
 
 out = Console(highlight=False)
 GRADES = "Grades: A sourced, B inferred from sourced figures, C general knowledge, assumed = chosen by the authors."
@@ -28,6 +31,23 @@ def list_all() -> None:
 def show(name: str) -> None:
     """Print what a scenario is made of to stdout."""
     _describe(registry.scenario(name))
+
+
+def plot(name: str, period: str | None, path: Path) -> None:
+    """Draw a scenario into a file."""
+    from greenband.picture import save
+
+    scenario = registry.scenario(name)
+    save(scenario, period or next(iter(scenario.periods)), path)
+    err.print(f"picture in {path}", soft_wrap=True)
+
+
+def watch(name: str, period: str | None) -> None:
+    """Open a scenario in SUMO's GUI and wait until it is closed."""
+    from greenband.viewer import watch as open_viewer
+
+    scenario = registry.scenario(name)
+    open_viewer(scenario, period or next(iter(scenario.periods)))
 
 
 def _describe(scenario: Scenario) -> None:
@@ -58,9 +78,5 @@ def _periods(scenario: Scenario) -> Table:
     table = Table("period", "measured", "warm-up s", "veh/h", title="Periods", title_justify="left")
     for name, period in scenario.periods.items():
         total = sum(flow.veh_h for flow in scenario.demand(name).motor_flows)
-        table.add_row(name, f"{_clock(period.begin_s)} to {_clock(period.end_s)}", f"{period.warmup_s}", f"{total:.0f}")
+        table.add_row(name, f"{clock(period.begin_s)} to {clock(period.end_s)}", f"{period.warmup_s}", f"{total:.0f}")
     return table
-
-
-def _clock(seconds: int) -> str:
-    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
