@@ -112,7 +112,7 @@ def main() -> None:
 def _truth(scenario: Scenario) -> Flows:
     """veh/h by route, buses included: the counts have them too."""
     found: Counter[Route] = Counter()
-    for flow in scenario.demand("AM").flows:
+    for flow in scenario.demand("AM").motor_flows:
         found[flow.edges] += flow.veh_h  # type: ignore[assignment]
     for line in getattr(scenario.demand("AM"), "lines", ()):
         found[line.edges] += 3600 / line.headway_s
@@ -136,7 +136,7 @@ def _row(
 
 
 def _named(scenario: Scenario, names: Sequence[str]) -> list[Route]:
-    return [flow.edges for flow in scenario.demand("AM").flows if flow.id in names]
+    return [flow.edges for flow in scenario.demand("AM").motor_flows if flow.id in names]
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def _stages(cell: _Cell, signal: Signal, panel: Panel, greens: Mapping[int, int]
 
 def _by_edge(scenario: Scenario, period: str) -> dict[str, float]:
     found: dict[str, float] = {}
-    for flow in scenario.demand(period).flows:
+    for flow in scenario.demand(period).motor_flows:
         for edge in flow.edges:
             found[edge] = found.get(edge, 0.0) + flow.veh_h
     return found

@@ -58,7 +58,7 @@ def test_the_routes_are_those_of_the_truth(calibrated: tuple[Scenario, Any], shi
         truth[flow.edges] += flow.veh_h
     for line in table.lines:
         truth[line.edges] += 3600 / line.headway_s
-    for flow in calibrated[0].demand("AM").flows:
+    for flow in calibrated[0].demand("AM").motor_flows:
         found[flow.edges] += flow.veh_h  # type: ignore[assignment]
     error = sum(abs(truth[route] - found[route]) for route in {*truth, *found}) / sum(truth.values())
     assert error < 0.10
@@ -154,7 +154,7 @@ def test_given_routes_are_the_only_ones(jincheng: Scenario, tmp_path: Path) -> N
     way = "S_J11 S_J11.bay J11_W11"
     file = routes_file(tmp_path / "r.xml", way, way)
     scenario, _ = calibration.calibrate(network_of(jincheng), tmp_path / "counts.csv", "x", tmp_path / "x", file)
-    (flow,) = scenario.demand("AM").flows
+    (flow,) = scenario.demand("AM").motor_flows
     assert (flow.edges, round(flow.veh_h)) == (tuple(way.split()), 90)
 
 
