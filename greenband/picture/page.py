@@ -111,7 +111,7 @@ def _subtitle(scenario: Scenario) -> str:
     flows = next((row for row in scenario.assumptions if row.figure == "flows"), None)
     grade = f"Flows: grade {flows.grade} ({flows.value})." if flows else "Flows: no grade."
     named = " [name, position]: grades; bar: uncertainty of the position." if scenario.junctions else ""
-    return f"{grade} Width of blue bands by vehicles per hour, bus lines left out.{named}"
+    return f"{grade} Width of blue bands by motor vehicles per hour.{named}"
 
 
 @dataclass(frozen=True)
