@@ -1,4 +1,4 @@
-"""Rewards as named, weighted terms, from ground truth and not from sensors."""
+"""Rewards as named, weighted terms, from ground truth but for what detectors report: ``standing`` and ``pressure``."""
 
 from __future__ import annotations
 

@@ -73,13 +73,14 @@ class Session:
         self.scenario, self.config = scenario, config
         self.signals = controlled_signals(scenario, config)
         self._rows = [list(scenario.network.signals).index(name) for name in self.signals]
-        self._loops = {period: ControlLoop(scenario, period, config.sensing) for period in config.periods}
+        partial = len(self.signals) < len(scenario.network.signals)
+        self._others = registry.controller(config.others) if partial else None
+        clock = set(scenario.network.signals) - set(self.signals) if getattr(self._others, "blind", False) else ()
+        self._loops = {period: ControlLoop(scenario, period, config.sensing, clock) for period in config.periods}
         self._period = config.periods[0]
         self._loop = self._loops[self._period]
         self._rewards = {period: RewardTerms(loop, config.reward) for period, loop in self._loops.items()}
         self._encoder = Encoder(scenario.network, self._loop.limits)
-        partial = len(self.signals) < len(scenario.network.signals)
-        self._others = registry.controller(config.others) if partial else None
 
     def reset(self, seed: int) -> npt.NDArray[np.float32]:
         """Start the episode that this seed stands for; returns observations ``[signals, OBSERVATION_SIZE]``."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
+from greenband.detectors import Report, detectors
 from greenband.errors import BadInput, UnknownName
+from greenband.fallback import FixedPatterns
+from greenband.faults import Faults
 from greenband.scenario import Scenario
-from greenband.sensing import Camera, Measurement, SensingConfig, SignalView
+from greenband.sensing import Measurement, SensingConfig, SignalView
 from greenband.signals import Interlock
 from greenband.simulation import Backend, Records, Simulation
 
@@ -33,17 +36,30 @@ class Controller(Protocol):
 class ControlLoop:
     """Runs one scenario and period, a seed at a time, through interlocks.
 
-    SUMO is stopped only where a lamp changes or a decision is due.
+    SUMO is stopped only where a lamp changes or a decision is due. A signal whose last measurement found it blind for
+    longer than good values are held follows its fixed pattern, whatever is requested, until a measurement finds its
+    data back; signals in ``by_the_clock`` need no data and are left alone.
     """
 
-    def __init__(self, scenario: Scenario, period: str, sensing: SensingConfig | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        period: str,
+        sensing: SensingConfig | None = None,
+        by_the_clock: Collection[str] = (),
+    ) -> None:
         self.scenario = scenario
         self.period_name = period
         self.period = scenario.period(period)
         network = scenario.network
-        config = sensing or SensingConfig()
+        self._sensing = config = sensing or SensingConfig()
         self.limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
-        self._cameras = {name: Camera(network, signal, config) for name, signal in network.signals.items()}
+        self._detectors = {name: detectors(network, signal, config) for name, signal in network.signals.items()}
+        self._faults: dict[str, Faults] = {}
+        self._seen: tuple[int, dict[str, Report]] | None = None  # at a time in s
+        self._patterns = FixedPatterns(scenario, period, self.limits) if config.drops_out else None
+        self._watched = [name for name in network.signals if name not in by_the_clock]
+        self._blind: list[str] = []
         self.interlocks: dict[str, Interlock] = {}
         self._shown: dict[str, str] = {}
         self._simulation: Simulation | None = None
@@ -76,10 +92,12 @@ class ControlLoop:
     ) -> Measurement:
         """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``."""
         self.close()
+        loops = [loop for seeing in self._detectors.values() for loop in seeing.loops]
         self._simulation = Simulation(
-            self.scenario, self.period_name, seed, demand=demand, records=records, backend=backend
+            self.scenario, self.period_name, seed, demand=demand, records=records, loops=loops, backend=backend
         )
         self.now = self._simulation.now
+        self._reset_sensing(seed)
         self.interlocks = {
             name: Interlock(signal.stages, self.limits[name], self.now, (begin_with or {}).get(name, 0))
             for name, signal in self.scenario.network.signals.items()
@@ -97,12 +115,14 @@ class ControlLoop:
         if unknown := requests.keys() - self.interlocks.keys():
             raise UnknownName("signal", sorted(unknown)[0], self.interlocks)
         for name, stage in requests.items():
-            self.interlocks[name].request(stage)
+            if name not in self._blind:
+                self.interlocks[name].request(stage)
         self._show()
         until = min(self.now + seconds, self.period.end_s)
         while self.now < until:
+            self._guide_blind()
             change = min(interlock.next_change for interlock in self.interlocks.values())
-            self.now = int(min(until, change))
+            self.now = int(min(self.now + 1 if self._blind else until, change))
             self.simulation.advance(self.now)
             for interlock in self.interlocks.values():
                 interlock.tick(self.now)
@@ -113,8 +133,11 @@ class ControlLoop:
         return Measurement(self.now, {}) if getattr(controller, "blind", False) else self.measure()
 
     def measure(self) -> Measurement:
-        """What the detectors see now."""
-        return Measurement(self.now, {name: self._view(name) for name in self.interlocks})
+        """What the detectors see now; asked again within the same second they say the same."""
+        if self._seen is None or self._seen[0] != self.now:
+            self._seen = self.now, {name: self._look(name) for name in self.interlocks}
+            self._blind = [name for name in self._watched if self._blind_s(name) > self._sensing.hold_s]
+        return Measurement(self.now, {name: self._view(name, report) for name, report in self._seen[1].items()})
 
     def close(self) -> None:
         """End the session, if one is running."""
@@ -122,19 +145,47 @@ class ControlLoop:
             self._simulation.close()
             self._simulation = None
 
-    def _view(self, name: str) -> SignalView:
+    def _reset_sensing(self, seed: int) -> None:
+        for seeing in self._detectors.values():
+            seeing.reset()
+        if not self._sensing.faultless:
+            self._faults = {
+                name: Faults(seeing.layout, self._sensing, seed, number, self.now)
+                for number, (name, seeing) in enumerate(self._detectors.items())
+            }
+        self._seen, self._blind = None, []
+
+    def _look(self, name: str) -> Report:
+        seeing = self._detectors[name]
+        readings = seeing.read(self.simulation.api)
+        if name in self._faults:
+            readings = self._faults[name].spoil(readings, self.now)
+        return seeing.report(readings)
+
+    def _blind_s(self, name: str) -> float:
+        return self._faults[name].blind_s(self.now) if name in self._faults else 0.0
+
+    def _view(self, name: str, report: Report) -> SignalView:
         lock = self.interlocks[name]
-        moving, standing, leaving = self._cameras[name].look(self.simulation.api)
         return SignalView(
-            approaching=moving,
-            standing=standing,
-            leaving=leaving,
+            approaching=report.approaching,
+            standing=report.standing,
+            leaving=report.leaving,
             stage=lock.stage,
             in_transition=lock.in_transition,
             green_s=lock.green_elapsed(),
             red_s=lock.red_elapsed(),
             allowed=lock.mask(),
+            passed=report.passed,
+            blind_s=self._blind_s(name),
         )
+
+    def _guide_blind(self) -> None:
+        """Ask for the fixed pattern at signals without data; due every second, as the pattern's changes are."""
+        if self._blind and self._patterns is not None:
+            for name in self._blind:
+                self.interlocks[name].request(self._patterns.stage_at(name, self.now))
+            self._show()
 
     def _show(self) -> None:
         for name, interlock in self.interlocks.items():
@@ -161,7 +212,8 @@ def run(
     """
     if controller.interval_s < 1:
         raise BadInput(f"a controller's interval_s must be at least 1 s, not {controller.interval_s}")
-    loop = ControlLoop(scenario, period, sensing)
+    by_the_clock = scenario.network.signals if getattr(controller, "blind", False) else ()
+    loop = ControlLoop(scenario, period, sensing, by_the_clock)
     try:
         begin_with = controller.reset(scenario, period)
         loop.reset(seed, begin_with=begin_with, demand=demand, records=records, backend=backend)

@@ -26,7 +26,10 @@ Turn = Literal["through", "near", "far", "back"]  # near side: right in right-ha
 
 @dataclass(frozen=True)
 class Link:
-    """One lane-to-lane connection over a junction; ``index`` is its place in the lamp string."""
+    """One lane-to-lane connection over a junction; ``index`` is its place in the lamp string.
+
+    ``via_lane`` is its lane inside the junction, the first of them where a turn waits there; empty in networks without.
+    """
 
     index: int
     from_lane: str
@@ -35,6 +38,7 @@ class Link:
     length_m: float
     speed_ms: float
     motor: bool = True  # False where only bicycles may go
+    via_lane: str = ""
 
     @property
     def from_edge(self) -> str:
@@ -264,8 +268,8 @@ class Network:
             connection = next(c for c in from_lane.getOutgoing() if c.getToLane() is to_lane)
             length, speed = self._crossing_length_m(connection), float(from_lane.getSpeed())
             motor = not set(from_lane.getPermissions()) <= {"bicycle", "pedestrian"}
-            way = connection.getDirection()
-            yield Link(int(index), from_lane.getID(), to_lane.getID(), way, length, speed, motor)
+            way, via = connection.getDirection(), str(connection.getViaLaneID() or "")
+            yield Link(int(index), from_lane.getID(), to_lane.getID(), way, length, speed, motor, via)
 
     def _right_of_way(self, light: Any) -> tuple[frozenset[tuple[int, int]], frozenset[tuple[int, int]]]:
         """Conflicting link pairs and who yields, from the junctions' request matrices."""

@@ -1,48 +1,103 @@
-"""What detectors see: a camera of finite range at every approach and exit of a signal.
+"""What detectors tell a controller, and how well they do it.
 
-A camera counts vehicles per lane within its range of the stop line, and standing ones among them (below 0.1 m/s,
-SUMO's halting speed). Where a lane serves several movements, before or at the stop line, it cannot tell them apart and
-each gets an equal share.
+How they come by it is in ``detectors``; how they fail is in ``faults``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from greenband.errors import BadInput
-from greenband.network import Network, Signal
+from greenband.errors import BadInput, UnknownName
 
-__all__ = ["Camera", "Measurement", "SensingConfig", "SignalView"]
+__all__ = ["Kind", "Measurement", "SensingConfig", "SignalView"]
 
 Floats = npt.NDArray[np.float64]
-STANDING_MS = 0.1
+Kind = Literal["camera", "loops"]
+KINDS = ("camera", "loops")
 
 
 @dataclass(frozen=True)
 class SensingConfig:
-    """``range_m`` is how far a camera sees from the stop line; infinity is all-knowing sensing, for research only.
+    """How signals see traffic: by default through cameras that never err and never fail.
+
+    What is seen: cameras, one at every approach and exit, see ``range_m`` from the stop line (infinity is all-knowing
+    sensing, for research only); loops are ``loop_m`` long, one in every lane before the stop line. Both kinds count
+    vehicles as they cross it if ``count_passed``.
+
+    How well: ``miss_rate`` is the probability that a vehicle is not seen, drawn anew at every measurement; ``noise``
+    the standard deviation of a count relative to it.
+
+    How reliably: while it works, a detector drops out ``dropout_per_h`` times an hour, for ``dropout_s`` seconds on
+    average, and a junction with all its detectors ``junction_dropout_per_h`` times for ``junction_dropout_s``. The last
+    good values are held for ``hold_s`` seconds; a signal that has been blind for longer follows its fixed pattern.
 
     Raises:
-        BadInput: the range is not positive.
+        UnknownName: there is no such kind.
+        BadInput: a value is out of range.
     """
 
     range_m: float = 80.0
+    kind: Kind = "camera"
+    loop_m: float = 2.0
+    count_passed: bool = False
+    miss_rate: float = 0.0
+    noise: float = 0.0
+    dropout_per_h: float = 0.0
+    dropout_s: float = 0.0
+    junction_dropout_per_h: float = 0.0
+    junction_dropout_s: float = 0.0
+    hold_s: float = 30.0
 
     def __post_init__(self) -> None:
-        if not self.range_m > 0:
-            raise BadInput(f"sensing range_m must be above 0, not {self.range_m}")
+        if self.kind not in KINDS:
+            raise UnknownName("kind of sensing", str(self.kind), KINDS)
+        if not isinstance(self.count_passed, bool):
+            raise BadInput(f"sensing count_passed must be true or false, not {self.count_passed!r}")
+        for name in ("range_m", "loop_m"):
+            if not self._number(name) > 0:
+                raise BadInput(f"sensing {name} must be above 0, not {self._number(name)}")
+        for name in ("noise", "dropout_per_h", "dropout_s", "junction_dropout_per_h", "junction_dropout_s", "hold_s"):
+            if not 0 <= self._number(name) < math.inf:
+                raise BadInput(f"sensing {name} must be at least 0 and finite, not {self._number(name)}")
+        if not 0 <= self._number("miss_rate") <= 1:
+            raise BadInput(f"sensing miss_rate must be 0 to 1, not {self.miss_rate}")
+        for name in ("dropout", "junction_dropout"):
+            if (self._number(f"{name}_per_h") > 0) != (self._number(f"{name}_s") > 0):
+                raise BadInput(f"sensing {name}_per_h and {name}_s must both be above 0, or both 0")
+
+    def _number(self, name: str) -> float:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadInput(f"sensing {name} must be a number, not {value!r}")
+        return value
+
+    @property
+    def drops_out(self) -> bool:
+        """Whether detectors ever fail."""
+        return self.dropout_per_h > 0 or self.junction_dropout_per_h > 0
+
+    @property
+    def faultless(self) -> bool:
+        """Whether detectors neither err nor fail."""
+        return not (self.miss_rate or self.noise or self.drops_out)
 
 
 @dataclass(frozen=True)
 class SignalView:
-    """One signal at one moment. Per movement, shape ``[movements]``: ``approaching`` and ``standing`` vehicles before
-    the stop line, ``leaving`` vehicles on the exit lanes. Per stage, shape ``[stages]``: ``red_s`` since it was last
-    left, ``allowed`` whether the interlock would take it. ``stage`` is shown, or being brought in if ``in_transition``.
+    """One signal at one moment.
+
+    Per movement, shape ``[movements]``: ``approaching`` and ``standing`` vehicles before the stop line, ``leaving``
+    vehicles on the exit lanes, ``passed`` vehicles that crossed the stop line since the measurement before, None where
+    they are not counted. Stop-line loops know less, see ``detectors.StopLineLoops``. Per stage, shape ``[stages]``:
+    ``red_s`` since it was last left, ``allowed`` whether the interlock would take it. ``stage`` is shown, or being
+    brought in if ``in_transition``. ``blind_s`` is for how long some movement has been without any working detector:
+    0 with all in order, infinite if it never had one.
     """
 
     approaching: Floats
@@ -53,6 +108,8 @@ class SignalView:
     green_s: int
     red_s: npt.NDArray[np.int64]
     allowed: npt.NDArray[np.bool_]
+    passed: Floats | None = None
+    blind_s: float = 0.0
 
     @property
     def present(self) -> Floats:
@@ -66,96 +123,3 @@ class Measurement:
 
     time_s: int
     signals: Mapping[str, SignalView]
-
-
-@dataclass(frozen=True)
-class _Patch:
-    """A piece of lane that a camera sees: from its start or its end, the whole of it if ``reach_m`` is None."""
-
-    lane: str
-    reach_m: float | None
-    length_m: float
-    at_end: bool
-
-
-class Camera:
-    """The cameras of one signal."""
-
-    def __init__(self, network: Network, signal: Signal, config: SensingConfig) -> None:
-        patches: dict[_Patch, int] = {}
-        m = len(signal.movements)
-        weights_in: list[tuple[int, int, float]] = []
-        weights_out: list[tuple[int, int, float]] = []
-        served = {lane: 0 for movement in signal.movements for lane in movement.from_lanes}
-        for movement in signal.movements:
-            for lane in movement.from_lanes:
-                served[lane] += 1
-        for k, movement in enumerate(signal.movements):
-            for lane in movement.from_lanes:
-                for patch, share in _upstream(network, lane, config.range_m, 1 / served[lane]):
-                    weights_in.append((k, patches.setdefault(patch, len(patches)), share))
-            for lane in {link.to_lane for link in signal.links if link.index in movement.links}:
-                length = network.lane_length_m(lane)
-                reach = config.range_m if length > config.range_m else None
-                patch = _Patch(lane, reach, length, at_end=False)
-                weights_out.append((k, patches.setdefault(patch, len(patches)), 1.0))
-        self._patches = tuple(patches)
-        self._in, self._out = np.zeros((m, len(patches))), np.zeros((m, len(patches)))
-        for k, p, share in weights_in:
-            self._in[k, p] += share
-        _share_patches(self._in)
-        for k, p, share in weights_out:
-            self._out[k, p] = share
-        self._counts, self._standing = np.zeros(len(patches)), np.zeros(len(patches))
-
-    def look(self, api: Any) -> tuple[Floats, Floats, Floats]:
-        """Moving, standing and leaving vehicles per movement, each of shape ``[movements]``."""
-        lane, vehicle = api.lane, api.vehicle
-        counts, standing = self._counts, self._standing
-        for p, patch in enumerate(self._patches):
-            if patch.reach_m is None:
-                counts[p] = n = lane.getLastStepVehicleNumber(patch.lane)
-                standing[p] = lane.getLastStepHaltingNumber(patch.lane) if n and patch.at_end else 0
-                continue
-            counts[p], standing[p] = _count_part(lane, vehicle, patch)
-        still = self._in @ standing
-        return self._in @ counts - still, still, self._out @ counts
-
-
-def _count_part(lane: Any, vehicle: Any, patch: _Patch) -> tuple[int, int]:
-    """Vehicles on part of a lane. SUMO lists a lane's vehicles from its start, so few positions need asking."""
-    assert patch.reach_m is not None
-    count = standing = 0
-    ids = lane.getLastStepVehicleIDs(patch.lane)
-    if patch.at_end:
-        begin = patch.length_m - patch.reach_m
-        for name in reversed(ids):
-            if vehicle.getLanePosition(name) < begin:
-                break
-            count += 1
-            standing += vehicle.getSpeed(name) < STANDING_MS
-    else:
-        for name in ids:
-            if vehicle.getLanePosition(name) > patch.reach_m:
-                break
-            count += 1
-    return count, standing
-
-
-def _upstream(network: Network, lane: str, range_m: float, share: float) -> Iterator[tuple[_Patch, float]]:
-    """Pieces of lane within range before the end of ``lane``, across widenings, with the movement's share of each."""
-    length = network.lane_length_m(lane)
-    if length > range_m:
-        yield _Patch(lane, range_m, length, at_end=True), share
-        return
-    yield _Patch(lane, None, length, at_end=True), share
-    rest = range_m - length
-    if rest >= 1.0:
-        for before in network.upstream_lanes(lane):
-            yield from _upstream(network, before, rest, share)
-
-
-def _share_patches(weights: Floats) -> None:
-    """Scale so that each vehicle counts once over all movements that its lane leads to."""
-    total = weights.sum(axis=0)
-    np.divide(weights, total, out=weights, where=total > 0)

@@ -19,7 +19,7 @@ from greenband import sumo
 from greenband.errors import SimulationError, UnknownName
 from greenband.scenario import Scenario
 
-__all__ = ["Backend", "Records", "Simulation"]
+__all__ = ["Backend", "InductionLoop", "Records", "Simulation"]
 
 Backend = str  # auto, libsumo, traci, gui, or host:port
 BACKENDS = ("auto", "libsumo", "traci", "gui")
@@ -57,6 +57,15 @@ class Records:
         return self.folder / f"lamps_{signal.replace('/', '_')}.xml"
 
 
+@dataclass(frozen=True)
+class InductionLoop:
+    """A line across a lane (SUMO's E1 detector), ``position_m`` from its start, that counts what crosses it."""
+
+    id: str
+    lane: str
+    position_m: float
+
+
 class Simulation:
     """A running SUMO session of one scenario, period and seed. Use as a context manager or call ``close``.
 
@@ -64,6 +73,7 @@ class Simulation:
         scenario, period, seed: what to run; the seed fixes arrivals and driver behaviour.
         demand: factor on all flows.
         records: where SUMO keeps trips and displayed lamps; None keeps nothing, which is faster.
+        loops: induction loops to lay; what they count is asked of ``api.inductionloop``.
         backend: ``auto`` takes libsumo, or TraCI where this process already runs a session; ``libsumo``, ``traci`` or
             ``gui`` ask for one; ``host:port`` is a SUMO that waits there, started with ``--remote-port`` on any
             network, which sees this machine's files.
@@ -81,6 +91,7 @@ class Simulation:
         *,
         demand: float = 1.0,
         records: Records | None = None,
+        loops: Sequence[InductionLoop] = (),
         backend: Backend = "auto",
     ) -> None:
         if backend not in BACKENDS and not re.fullmatch(r"[^:]*:\d{1,5}", backend):
@@ -90,7 +101,7 @@ class Simulation:
         self._scratch = tempfile.TemporaryDirectory(prefix="greenband-")
         self._libsumo, self._remote = False, ":" in backend
         try:
-            command = self._command(period, seed, demand, records)
+            command = self._command(period, seed, demand, records, loops)
             self.api = self._connect(command, backend)
         except BaseException:
             self._scratch.cleanup()
@@ -144,12 +155,18 @@ class Simulation:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _command(self, period: str, seed: int, demand: float, records: Records | None) -> list[str]:
+    def _command(
+        self, period: str, seed: int, demand: float, records: Records | None, loops: Sequence[InductionLoop]
+    ) -> list[str]:
         scenario, scratch = self.scenario, Path(self._scratch.name)
         routes = scratch / "routes.rou.xml"
         scenario.demand(period).write(routes, self.period.start_s, self.period.end_s, seed, demand)
         additional = [str(scenario.folder / name) for name in scenario.additional_files]
         command = _options(scenario.folder / scenario.network_file, routes, self.period.start_s, seed)
+        if loops:
+            laid = scratch / "loops.add.xml"
+            _write_loops(laid, loops, self.period.end_s)
+            additional.append(str(laid))
         if records is not None:
             records.folder.mkdir(parents=True, exist_ok=True)
             recorder = scratch / "lamps.add.xml"
@@ -219,4 +236,13 @@ def _write_lamp_recorder(path: Path, signals: Sequence[str], records: Records) -
         ET.SubElement(
             root, "timedEvent", type="SaveTLSStates", source=signal, dest=str(records.lamps(signal).absolute())
         )
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _write_loops(path: Path, loops: Sequence[InductionLoop], end_s: int) -> None:
+    """One interval over the whole run, so that counts add up; SUMO's own output goes nowhere (``NUL`` everywhere)."""
+    root = ET.Element("additional")
+    for loop in loops:
+        place = {"id": loop.id, "lane": loop.lane, "pos": f"{loop.position_m:.2f}"}
+        ET.SubElement(root, "inductionLoop", place, period=str(end_s), file="NUL")
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)

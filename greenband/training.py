@@ -12,7 +12,7 @@ import io
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,9 +222,8 @@ class TrainingRun:
         """Mean delay in s over the validation seeds and the periods of training, at demand as it is."""
         candidate = self.folder / "candidate"
         self._write_policy(learner, candidate, None)
-        sensing = SensingConfig(self._sensing_range_m())
         recipe = {"_target_": f"{LEARNED}.LearnedController", "folder": str(candidate)}
-        subject = Subject("candidate", config=recipe, sensing=sensing)
+        subject = Subject("candidate", config=recipe, sensing=self._sensing())
         tasks = [
             Task(subject, self.scenario, period, seed)
             for period in self.config["env"]["periods"]
@@ -247,8 +246,9 @@ class TrainingRun:
     def _keep(self, learner: Learner, delay: float | None) -> None:
         self._write_policy(learner, self.folder / "best", delay)
 
-    def _sensing_range_m(self) -> float:
-        return float(self.config["env"]["sensing"]["range_m"])
+    def _sensing(self) -> SensingConfig:
+        sensing: SensingConfig = registry.instantiate(self.config["env"]["sensing"])
+        return sensing
 
     def _write_policy(self, learner: Learner, folder: Path, delay: float | None) -> None:
         card = {
@@ -257,7 +257,7 @@ class TrainingRun:
             "scenario": self.scenario.name,
             "periods": list(self.config["env"]["periods"]),
             "interval_s": int(self.config["env"]["interval_s"]),
-            "sensing_range_m": self._sensing_range_m(),
+            "sensing": asdict(self._sensing()),
             "seed": self._settings.seed,
             "steps": learner.num_timesteps,
             "validation": {"seeds": list(self._validation_seeds), "delay_s": delay},

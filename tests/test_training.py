@@ -26,6 +26,7 @@ from greenband.agents.learned import LearnedController
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
 from greenband.scenario import Scenario
+from greenband.sensing import SensingConfig
 from greenband.training import train
 
 PROGRAM = [sys.executable, "-c", "from greenband.cli import main; main()"]
@@ -82,7 +83,8 @@ def test_a_run_leaves_policy_checkpoint_validation_and_log(finished: Path) -> No
         "seeds": [1000],
         "delay_s": pytest.approx(min(float(r["delay_s"]) for r in rows), abs=1e-3),
     }
-    assert (card["scenario"], card["periods"], card["sensing_range_m"], card["seed"]) == ("tiny", ["AM"], 80.0, 0)
+    assert (card["scenario"], card["periods"], card["seed"]) == ("tiny", ["AM"], 0)
+    assert SensingConfig(**card["sensing"]) == resolve(str(finished)).sensing == SensingConfig()
     assert checkpoint(finished)["state"]["steps"] == 64
     assert list((finished / "tensorboard").rglob("events.*"))
     assert yaml.safe_load((finished / "config.yaml").read_text(encoding="utf-8"))["steps"] == 64

@@ -144,6 +144,10 @@ def evaluate(
     seeds: Seeds = "0:10",
     jobs: Jobs = 0,
     demand: Annotated[float, typer.Option(help="Factor on all flows.")] = 1.0,
+    sensing: Annotated[
+        str | None,
+        typer.Option(help="camera, loops, field or perfect for all; else what each was trained with, or camera."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
     gui: Annotated[bool, typer.Option("--gui", help="Watch in SUMO's GUI, one run at a time.")] = False,
     remote: Annotated[
@@ -153,7 +157,7 @@ def evaluate(
     """Simulate subjects on the same seeds and compare them; the first is the reference."""
     from greenband.cli import evaluate as command
 
-    command.run(subjects, scenario, period, seeds, jobs, demand, json, "gui" if gui else remote or "auto")
+    command.run(subjects, scenario, period, seeds, jobs, demand, sensing, json, "gui" if gui else remote or "auto")
 
 
 @app.command()

@@ -23,6 +23,7 @@ def run(
     seeds: str,
     jobs: int,
     demand: float,
+    sensing: str | None,
     json: Path | None,
     backend: Backend,
 ) -> None:
@@ -35,11 +36,11 @@ def run(
     if json is not None and json.is_dir():
         raise BadInput(f"--json {json}: is a folder")
     periods = periods_of(found, period)
+    if sensing is not None:
+        registry.make("sensing", sensing)
     fits([resolve(text) for text in subjects], found, periods)
-    results = [
-        compare(subjects, found, name, numbers, processes(jobs) if backend == "auto" else 1, demand, backend)
-        for name in periods
-    ]
+    at_once = processes(jobs) if backend == "auto" else 1
+    results = [compare(subjects, found, name, numbers, at_once, demand, sensing, backend) for name in periods]
     for result in results:
         show(result)
     if json is not None:
@@ -54,9 +55,12 @@ def compare(
     seeds: Sequence[int],
     jobs: int,
     demand: float = 1.0,
+    sensing: str | None = None,
     backend: Backend = "auto",
 ) -> Result:
     """Evaluate with a progress bar."""
     found = [resolve(text) for text in subjects]
     with counting(f"{scenario.name} {period}", len(found) * len(seeds)) as step:
-        return evaluate(found, scenario, period, seeds, jobs=jobs, demand=demand, backend=backend, progress=step)
+        return evaluate(
+            found, scenario, period, seeds, jobs=jobs, demand=demand, sensing=sensing, backend=backend, progress=step
+        )

@@ -19,7 +19,9 @@ def show(result: Result) -> None:
     """Print means, intervals and paired differences to the first subject; the best mean of a column is bold."""
     shown = [name for name in SHOWN if name in result.subjects[0].per_seed]
     title = f"{result.scenario} {result.period}, {len(result.seeds)} seeds, SUMO {result.sumo}"
-    table = Table(title=title if result.demand == 1 else f"{title}, demand × {result.demand:g}", title_justify="left")
+    title += "" if result.demand == 1 else f", demand × {result.demand:g}"
+    title += "" if result.sensing is None else f", sensing {result.sensing}"
+    table = Table(title=title, title_justify="left")
     table.add_column("subject", no_wrap=True)
     for name in shown:
         table.add_column(f"{METRICS[name].label}\n{METRICS[name].unit}", justify="right")

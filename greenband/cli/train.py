@@ -106,7 +106,9 @@ def _explained(message: str, overrides: Sequence[str]) -> BadInput:
         if key in GROUPS and (unknown := [v for v in value.split(",") if v not in registry.names(key)]):
             return UnknownName(key, unknown[0], registry.names(key))
         if f"Could not override '{key}'" in message:
-            return UnknownName("setting", key, [*GROUPS, *_settings()])
+            known, group = [*GROUPS, *_settings()], key.rpartition(".")[0]
+            beside = [name for name in known if name.rpartition(".")[0] == group]
+            return UnknownName("setting", key, beside or known)
     return BadInput(f"configuration: {message.split('Config search path')[0].strip()}")
 
 

@@ -2,7 +2,8 @@
 
 ``{"greenband", "sumo", "scenario", "period", "seeds", "subjects": [{"name", "metrics": {name: {"mean", "ci95",
 "per_seed"}}, "violations", "collisions", "teleports"}], "paired": {subject: {metric: {"mean", "ci95"}}}}``, where
-``paired`` are differences to the first subject, seed by seed.
+``paired`` are differences to the first subject, seed by seed. ``demand`` is the factor on all flows, ``sensing`` the
+option of that group which all subjects were given, null if each had its own.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Result:
     demand: float = 1.0
     greenband: str = __version__
     sumo: str = sumo.version_string()
+    sensing: str | None = None
 
     def subject(self, name: str) -> SubjectResult:
         """A subject by name."""
@@ -71,6 +73,7 @@ class Result:
             "scenario": self.scenario,
             "period": self.period,
             "demand": self.demand,
+            "sensing": self.sensing,
             "seeds": list(self.seeds),
             "subjects": [_subject_json(subject) for subject in self.subjects],
             "paired": {
@@ -140,4 +143,5 @@ def _from_json(item: dict[str, Any]) -> Result:
         float(item.get("demand", 1.0)),
         item["greenband"],
         item["sumo"],
+        item.get("sensing"),
     )

@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from greenband import interrupts
+from greenband import interrupts, registry
 from greenband.control import run
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.results import Result, SubjectResult
@@ -157,12 +157,17 @@ def evaluate(
     *,
     jobs: int = 1,
     demand: float = 1.0,
+    sensing: str | None = None,
     backend: Backend = "auto",
     progress: Progress | None = None,
 ) -> Result:
     """Evaluate subjects on the same seeds; the first is the reference of comparisons.
 
+    ``sensing`` names an option of that group for all of them; else a policy has what it was trained with, and any
+    other subject cameras.
+
     Raises:
+        UnknownName: there is no such sensing.
         BadInput: no subject or seed, two subjects of one name, or a subject that does not fit.
         SimulationError: SUMO failed.
     """
@@ -171,11 +176,14 @@ def evaluate(
     if len({subject.name for subject in subjects}) < len(subjects):
         raise BadInput("two subjects have the same name; rename a folder or file")
     scenario.period(period)
+    if sensing is not None:
+        seeing = registry.make("sensing", sensing)
+        subjects = [replace(subject, sensing=seeing) for subject in subjects]
     tasks = [Task(s, scenario, period, seed, demand, backend) for s in subjects for seed in seeds]
     runs = run_all(tasks, jobs, progress)
     n = len(seeds)
     found = [_gather(s, runs[k * n : (k + 1) * n]) for k, s in enumerate(subjects)]
-    return Result(scenario.name, period, tuple(seeds), tuple(found), demand)
+    return Result(scenario.name, period, tuple(seeds), tuple(found), demand, sensing=sensing)
 
 
 def fits(subjects: Sequence[Subject], scenario: Scenario, periods: Sequence[str]) -> None:

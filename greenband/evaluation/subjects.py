@@ -67,8 +67,15 @@ def _policy(path: Path, folder: Path) -> Subject:
     target = "greenband.agents.learned.LearnedController"
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        sensing = SensingConfig(float(card["sensing_range_m"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        sensing = _sensing(card)
+    except (OSError, ValueError, KeyError, TypeError, BadInput) as error:
         raise BadInput(f"{folder / 'card.json'}: not a policy card: {error}") from error
     name = path.stem if path.suffix == ".safetensors" else path.resolve().name
     return Subject(name, config={"_target_": target, "folder": str(folder)}, sensing=sensing)
+
+
+def _sensing(card: Mapping[str, Any]) -> SensingConfig:
+    """What the policy was trained with; a card of the time when all sensed by cameras names their range alone."""
+    if "sensing" in card:
+        return SensingConfig(**card["sensing"])
+    return SensingConfig(float(card["sensing_range_m"]))

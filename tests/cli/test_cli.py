@@ -98,6 +98,8 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "no seeds": ("evaluate existing -s jincheng --seeds 3:3", "seeds '3:3': the range 3:3 is empty"),
     "negative jobs": ("evaluate existing -s jincheng --jobs -1", "--jobs -1: must be 0 or more"),
     "demand": ("evaluate existing -s jincheng --demand 0", "--demand 0.0: must be above 0"),
+    "unknown sensing": ("evaluate existing -s jincheng --sensing feild", "unknown sensing 'feild'.*mean 'field'"),
+    "bad sensing": ("train sensing.noise=much", "sensing noise must be a number, not 'much'"),
     "twice the same": ("evaluate existing existing -s jincheng", "two subjects have the same name"),
     "report seeds for a plan": (
         "plan maxpressure -s jincheng --out x --seeds 0:4",

@@ -12,7 +12,9 @@ from greenband.control import ControlLoop
 from greenband.envs import EpisodeConfig
 from greenband.envs.session import TRAINING_SEEDS, Session, controlled_signals, fresh_seed
 from greenband.errors import BadInput, UnknownName
+from greenband.fallback import FixedPatterns
 from greenband.scenario import Scenario
+from greenband.sensing import SensingConfig
 
 
 @pytest.mark.parametrize(
@@ -103,3 +105,37 @@ def test_decisions_are_interval_s_apart(jincheng: Scenario, shorten: Callable[..
     finally:
         session.close()
     assert [time - times[0] for time in times] == [0, 7, 14, 21, 28, 30]
+
+
+def test_an_episode_goes_on_without_detectors(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
+    """Actions are overruled by the fixed pattern, and what was executed instead is reported."""
+    dead = SensingConfig(junction_dropout_per_h=1e9, junction_dropout_s=1e9)
+    session = Session(shorten(jincheng, duration_s=400), EpisodeConfig(sensing=dead))
+    try:
+        session.reset(0)
+        steps = [session.step(np.array([0])) for _ in range(60)]
+    finally:
+        session.close()
+    assert {int(step.executed[0]) for step in steps} == {0, 1, 2, 3}
+    assert all(np.isfinite(step.observations).all() for step in steps)
+
+
+def test_others_that_run_by_the_clock_are_left_alone(
+    shixin_short: Scenario, shorten: Callable[..., Scenario], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all detectors are dead only the learner's signal falls back, here to a pattern of one stage."""
+    monkeypatch.setattr(FixedPatterns, "stage_at", lambda self, signal, time_s: 3)
+    dead = SensingConfig(junction_dropout_per_h=1e9, junction_dropout_s=1e9)
+    names, found = list(shixin_short.network.signals), []
+    for sensing in (SensingConfig(), dead):
+        config = EpisodeConfig(sensing=sensing, signals=names[:1])
+        session = Session(shorten(shixin_short, duration_s=200), config)
+        try:
+            session.reset(0)
+            while not session.step(np.array([0])).truncated:
+                pass
+            found.append({name: list(lock.executed) for name, lock in session._loop.interlocks.items()})
+        finally:
+            session.close()
+    assert [found[0][name] == found[1][name] for name in names] == [False, True, True, True]
+    assert found[1][names[0]][1][1] == 3

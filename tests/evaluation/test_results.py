@@ -19,7 +19,7 @@ def result() -> Result:
     base = {"delay_s": [40.0, 50.0, 60.0], "mainline_speed_kmh": [20.0, 22.0, math.nan]}
     better = {"delay_s": [30.0, 45.0, 51.0], "mainline_speed_kmh": [25.0, 26.0, 27.0]}
     subjects = (SubjectResult("existing", base, 0), SubjectResult("maxpressure", better, 2, 1, 3))
-    return Result("jincheng", "AM", (0, 1, 2), subjects, 1.25)
+    return Result("jincheng", "AM", (0, 1, 2), subjects, 1.25, sensing="field")
 
 
 def no_constants(name: str) -> Any:
@@ -36,9 +36,10 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
     data = read(path)
     contract = ["greenband", "sumo", "scenario", "period", "seeds", "subjects"]
     assert [key for key in data if key in contract] == contract
-    assert set(data) == {*contract, "demand", "paired"}
+    assert set(data) == {*contract, "demand", "sensing", "paired"}
     assert (data["greenband"], data["sumo"]) == (__version__, sumo.version_string())
     assert (data["scenario"], data["period"], data["seeds"], data["demand"]) == ("jincheng", "AM", [0, 1, 2], 1.25)
+    assert data["sensing"] == "field"
     first, second = data["subjects"]
     assert set(first) == {"name", "metrics", "violations", "collisions", "teleports"}
     assert first["metrics"]["delay_s"] == {"mean": 50.0, "ci95": [40.0, 60.0], "per_seed": [40.0, 50.0, 60.0]}
@@ -87,7 +88,7 @@ def test_a_file_of_the_contract_alone_is_read(tmp_path: Path) -> None:
     }
     (tmp_path / "r.json").write_text(json.dumps(data), encoding="utf-8")
     (back,) = load(tmp_path / "r.json")
-    assert (back.greenband, back.sumo, back.demand) == ("9", "8", 1.0)
+    assert (back.greenband, back.sumo, back.demand, back.sensing) == ("9", "8", 1.0, None)
     assert (back.subject("a").mean("delay_s"), back.subject("a").collisions) == (1.5, 0)
 
 

@@ -71,6 +71,17 @@ def test_more_demand_more_delay(result: Result, short: Scenario) -> None:
     assert light.subjects[0].mean("delay_s") < result.subjects[0].mean("delay_s")
 
 
+def test_all_subjects_can_be_given_the_same_sensing(result: Result, short: Scenario) -> None:
+    """Loops change what max-pressure does and leave a plan as it is."""
+    loops = evaluate([resolve("existing"), resolve("maxpressure")], short, "AM", (0, 1, 5), sensing="loops")
+    assert (result.sensing, loops.sensing) == (None, "loops")
+    assert loops.subject("existing") == result.subject("existing")
+    assert loops.subject("maxpressure") != result.subject("maxpressure")
+    assert loops.subject("maxpressure").violations == 0
+    with pytest.raises(UnknownName, match=r"unknown sensing 'feild'.*did you mean 'field'"):
+        evaluate([resolve("existing")], short, "AM", (0,), sensing="feild")
+
+
 def test_every_run_of_every_controller_is_safe(shixin_short: Scenario, shorten: Callable[..., Scenario]) -> None:
     short = shorten(shixin_short, duration_s=200, warmup_s=100)
     tasks = [Task(resolve(name), short, "AM", 3) for name in ("existing", "maxpressure", "maxwave")]

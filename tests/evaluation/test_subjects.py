@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,14 @@ from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
 
+SENSING = SensingConfig(120.0, miss_rate=0.1, dropout_per_h=0.5, dropout_s=60.0)
+
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """A training run that has kept a policy."""
     torch.manual_seed(0)
-    save_policy(tmp_path / "run7" / "best", StageScorer(8), {"interval_s": 5, "sensing_range_m": 120.0})
+    save_policy(tmp_path / "run7" / "best", StageScorer(8), {"interval_s": 5, "sensing": asdict(SENSING)})
     (tmp_path / "run7" / "config.yaml").write_text("seed: 0\n", encoding="utf-8")
     return tmp_path / "run7"
 
@@ -48,9 +51,17 @@ def test_a_controller_by_name(name: str) -> None:
 def test_a_run_a_policy_folder_and_a_policy_file(inside: str, run_folder: Path) -> None:
     subject = resolve(str(run_folder / inside))
     assert subject.name == {"": "run7", "best": "best", "best/policy.safetensors": "policy"}[inside]
-    assert subject.sensing == SensingConfig(120.0)
+    assert subject.sensing == SENSING
     assert isinstance(subject.make(), LearnedController)
     assert pickle.loads(pickle.dumps(subject)) == subject
+
+
+def test_a_card_may_name_the_cameras_range_alone(run_folder: Path) -> None:
+    path = run_folder / "best" / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    del card["sensing"]
+    path.write_text(json.dumps({**card, "sensing_range_m": 60.0}), encoding="utf-8")
+    assert resolve(str(run_folder)).sensing == SensingConfig(60.0)
 
 
 def test_two_runs_can_be_told_apart(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +91,18 @@ def test_a_run_without_policy_is_said_so(tmp_path: Path) -> None:
         resolve(str(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"sensing_range_m": "far"}', '{"sensing_range_m": null}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[1]", '{"sensing_range_m": "far"}', '{"sensing_range_m": null}'),
+        *(
+            '{"sensing": 3}',
+            '{"sensing": {"reach": 80}}',
+            '{"sensing": {"range_m": "far"}}',
+            '{"sensing": {"noise": -1}}',
+        ),
+    ],
+)
 def test_a_broken_card_is_refused_at_once(text: str, run_folder: Path) -> None:
     (run_folder / "best" / "card.json").write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=r"card\.json: not a policy card"):

@@ -1,0 +1,317 @@
+"""The detectors of one signal: cameras, or loops at the stop line.
+
+A detector makes raw readings of whole vehicles, which ``faults`` may spoil, and then reports them by movement. SUMO
+itself counts what crosses the stop line, with induction loops (its E1 detectors) that are put into a run only where
+somebody asks for the counts; all else is asked of the lanes at the moment of measuring.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from greenband.errors import BadInput
+from greenband.network import Link, Network, Signal
+from greenband.sensing import SensingConfig
+from greenband.simulation import InductionLoop
+
+__all__ = ["Camera", "Detectors", "Layout", "Report", "StopLineLoops", "detectors"]
+
+Floats = npt.NDArray[np.float64]
+STANDING_MS = 0.1  # below this a vehicle stands: SUMO's halting speed
+BEHIND_LINE_M = 0.1  # SUMO's loops miss vehicles at 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the raw readings are.
+
+    Per reading, shape ``[readings]``: ``owner`` is the number of the detector that makes it; ``count`` whether it is a
+    number of vehicles, not the presence of one; ``momentary`` whether it holds at the moment, not since the last
+    reading. ``serves``, shape ``[movements, detectors]``: the detectors before a movement's stop lines.
+    """
+
+    owner: npt.NDArray[np.int64]
+    count: npt.NDArray[np.bool_]
+    momentary: npt.NDArray[np.bool_]
+    serves: npt.NDArray[np.bool_]
+
+
+class Report(NamedTuple):
+    """Vehicles per movement, each of shape ``[movements]``; see ``SignalView``."""
+
+    approaching: Floats
+    standing: Floats
+    leaving: Floats
+    passed: Floats | None
+
+
+class Detectors(Protocol):
+    """All detectors of a signal."""
+
+    layout: Layout
+    loops: tuple[InductionLoop, ...]  # that SUMO needs to have
+
+    def reset(self) -> None:
+        """Start a new run."""
+
+    def read(self, api: Any) -> Floats:
+        """Raw readings of a running SUMO, whole numbers of shape ``[readings]``, good until the next call."""
+
+    def report(self, readings: Floats) -> Report:
+        """Readings by movement."""
+
+
+def detectors(network: Network, signal: Signal, config: SensingConfig) -> Detectors:
+    """The detectors of a signal as configured.
+
+    Raises:
+        BadInput: passing vehicles shall be counted, but the network has no lanes inside the junction.
+    """
+    return Camera(network, signal, config) if config.kind == "camera" else StopLineLoops(network, signal, config)
+
+
+class Camera:
+    """A camera at every approach and exit.
+
+    It counts vehicles per lane within its range of the stop line, and standing ones among them. Where a lane serves
+    several movements, before or at the stop line, it cannot tell them apart and each gets an equal share. It sees which
+    way vehicles go as they cross the stop line, so ``passed`` is exact by movement also there.
+    """
+
+    def __init__(self, network: Network, signal: Signal, config: SensingConfig) -> None:
+        lanes, numbered = _movements_of(signal), list(enumerate(signal.movements))
+        cameras: dict[_Patch, str] = {}  # by what they see
+        shares: list[tuple[int, _Patch, float]] = []
+        exits: list[tuple[int, _Patch]] = []
+        for k, movement in numbered:
+            for lane in movement.from_lanes:
+                for patch, share in _upstream(network, lane, config.range_m, 1 / len(lanes[lane])):
+                    cameras.setdefault(patch, f"approach {movement.from_edge}")
+                    shares.append((k, patch, share))
+            for lane in dict.fromkeys(link.to_lane for link in signal.links if link.index in movement.links):
+                patch = _patch(network, lane, config.range_m, at_end=False)
+                cameras.setdefault(patch, f"exit {movement.to_edge}")
+                exits.append((k, patch))
+        self._patches = tuple(cameras)
+        self._in, self._out = np.zeros((2, len(signal.movements), len(cameras)))
+        for k, patch, share in shares:
+            self._in[k, self._patches.index(patch)] += share
+        _share_patches(self._in)
+        for k, patch in exits:
+            self._out[k, self._patches.index(patch)] = 1.0
+        self._line = _StopLine(network, signal, config.count_passed)
+        self._passed = self._line.by_movement(signal)
+        self.loops = self._line.loops
+        seen_by = [*cameras.values(), *cameras.values(), *(f"approach {link.from_edge}" for link in self._line.links)]
+        names = list(dict.fromkeys(seen_by))
+        self.layout = Layout(
+            owner=_numbers(seen_by, names),
+            count=np.ones(len(seen_by), dtype=np.bool_),
+            momentary=np.arange(len(seen_by)) < 2 * len(cameras),
+            serves=_equal([f"approach {movement.from_edge}" for _, movement in numbered], names) > 0,
+        )
+        self._readings = np.zeros(len(seen_by))
+
+    def reset(self) -> None:
+        """Start a new run."""
+        self._line.reset()
+
+    def read(self, api: Any) -> Floats:
+        """Moving vehicles on each piece of lane, standing ones (0 on exits, where nobody asks), then passed ones."""
+        lane, vehicle, n = api.lane, api.vehicle, len(self._patches)
+        counts, standing = self._readings[:n], self._readings[n : 2 * n]
+        for p, patch in enumerate(self._patches):
+            if patch.reach_m is None:
+                counts[p] = total = lane.getLastStepVehicleNumber(patch.lane)
+                standing[p] = lane.getLastStepHaltingNumber(patch.lane) if total and patch.at_end else 0
+                continue
+            counts[p], standing[p] = _count_part(lane, vehicle, patch)
+        counts -= standing
+        if self._line.links:
+            self._readings[2 * n :] = self._line.read(api)
+        return self._readings
+
+    def report(self, readings: Floats) -> Report:
+        """Vehicles per movement."""
+        n = len(self._patches)
+        moving, still = readings[:n], readings[n : 2 * n]
+        standing = self._in @ still
+        return Report(
+            approaching=self._in @ (moving + still) - standing,
+            standing=standing,
+            leaving=self._out @ moving,
+            passed=self._passed @ readings[2 * n :] if self._line.links else None,
+        )
+
+
+class StopLineLoops:
+    """A loop in every lane before the stop line.
+
+    A controller learns from it whether a vehicle is on the loop (in ``standing``: 1 per occupied lane, also if the
+    vehicle moves) and, where they are counted, how many have crossed the stop line in each lane. It does not learn how
+    long a queue is, what approaches, or whether the exit is free: ``approaching`` and ``leaving`` are 0. Where a lane
+    serves several movements, each gets an equal share of both. A vehicle is on the loop from when its front reaches it
+    until its front crosses the stop line.
+    """
+
+    def __init__(self, network: Network, signal: Signal, config: SensingConfig) -> None:
+        lanes = _movements_of(signal)
+        self._begins = {lane: network.lane_length_m(lane) - config.loop_m for lane in lanes}
+        self._share = np.zeros((len(signal.movements), len(lanes)))
+        for p, served in enumerate(lanes.values()):
+            self._share[served, p] = 1 / len(served)
+        self._line = _StopLine(network, signal, config.count_passed)
+        self._passed = self._share @ self._line.by_lane(list(lanes))
+        self.loops = self._line.loops
+        sensed = [*lanes, *(link.from_lane for link in self._line.links)]
+        self.layout = Layout(
+            owner=_numbers(sensed, lanes),
+            count=np.arange(len(sensed)) >= len(lanes),
+            momentary=np.arange(len(sensed)) < len(lanes),
+            serves=self._share > 0,
+        )
+
+    def reset(self) -> None:
+        """Start a new run."""
+        self._line.reset()
+
+    def read(self, api: Any) -> Floats:
+        """Presence, 0 or 1, on each loop, then vehicles that crossed the stop line."""
+        on = [float(_foremost_m(api, lane) >= begin) for lane, begin in self._begins.items()]
+        return np.array([*on, *self._line.read(api)])
+
+    def report(self, readings: Floats) -> Report:
+        """Presence and passed vehicles per movement."""
+        n = len(self._begins)
+        return Report(
+            approaching=np.zeros(len(self._share)),
+            standing=self._share @ readings[:n],
+            leaving=np.zeros(len(self._share)),
+            passed=self._passed @ readings[n:] if self._line.links else None,
+        )
+
+
+class _StopLine:
+    """Counts vehicles as they cross the stop line, per link; without links if nobody asks for the counts.
+
+    SUMO's loops add up over the whole run, so a count is exact however seldom it is read. They lie just behind the
+    line, at the start of the lanes inside the junction, of which every link has its own.
+    """
+
+    def __init__(self, network: Network, signal: Signal, wanted: bool) -> None:
+        motor = {lane for movement in signal.movements for lane in movement.from_lanes}
+        self.links = tuple(link for link in signal.links if link.from_lane in motor) if wanted else ()
+        self.loops = tuple(_passage_loop(network, link) for link in self.links)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new run."""
+        self._total = [0] * len(self.links)
+
+    def read(self, api: Any) -> list[float]:
+        """Vehicles since the last call, per link."""
+        before = self._total
+        self._total = [api.inductionloop.getIntervalVehicleNumber(loop.id) for loop in self.loops]
+        return [now - then for now, then in zip(self._total, before, strict=True)]
+
+    def by_movement(self, signal: Signal) -> Floats:
+        """1 where a link belongs to a movement, shape ``[movements, links]``."""
+        movements = [(movement.from_edge, movement.to_edge) for movement in signal.movements]
+        return _equal(movements, [(link.from_edge, link.to_edge) for link in self.links])
+
+    def by_lane(self, lanes: Sequence[str]) -> Floats:
+        """1 where a link starts in a lane, shape ``[lanes, links]``."""
+        return _equal(lanes, [link.from_lane for link in self.links])
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """A piece of lane that a camera sees: from its start or its end, the whole of it if ``reach_m`` is None."""
+
+    lane: str
+    reach_m: float | None
+    length_m: float
+    at_end: bool
+
+
+def _patch(network: Network, lane: str, range_m: float, at_end: bool) -> _Patch:
+    length = network.lane_length_m(lane)
+    return _Patch(lane, range_m if length > range_m else None, length, at_end)
+
+
+def _upstream(network: Network, lane: str, range_m: float, share: float) -> Iterator[tuple[_Patch, float]]:
+    """Pieces of lane within range before the end of ``lane``, across widenings, with the movement's share of each."""
+    patch = _patch(network, lane, range_m, at_end=True)
+    yield patch, share
+    rest = range_m - patch.length_m
+    if patch.reach_m is None and rest >= 1.0:
+        for before in network.upstream_lanes(lane):
+            yield from _upstream(network, before, rest, share)
+
+
+def _share_patches(weights: Floats) -> None:
+    """Scale so that each vehicle counts once over all movements that its lane leads to."""
+    total = weights.sum(axis=0)
+    np.divide(weights, total, out=weights, where=total > 0)
+
+
+def _count_part(lane: Any, vehicle: Any, patch: _Patch) -> tuple[int, int]:
+    """Vehicles on part of a lane. SUMO lists a lane's vehicles from its start, so few positions need asking."""
+    assert patch.reach_m is not None
+    count = standing = 0
+    ids = lane.getLastStepVehicleIDs(patch.lane)
+    if patch.at_end:
+        begin = patch.length_m - patch.reach_m
+        for name in reversed(ids):
+            if vehicle.getLanePosition(name) < begin:
+                break
+            count += 1
+            standing += vehicle.getSpeed(name) < STANDING_MS
+    else:
+        for name in ids:
+            if vehicle.getLanePosition(name) > patch.reach_m:
+                break
+            count += 1
+    return count, standing
+
+
+def _foremost_m(api: Any, lane: str) -> float:
+    """How far from a lane's start its foremost vehicle is; minus infinity in an empty lane.
+
+    Asked of the lane, because SUMO's own loops overlook a vehicle that changes lanes onto them.
+    """
+    ids = api.lane.getLastStepVehicleIDs(lane)
+    return float(api.vehicle.getLanePosition(ids[-1])) if ids else -math.inf
+
+
+def _passage_loop(network: Network, link: Link) -> InductionLoop:
+    if not link.via_lane:
+        raise BadInput(f"{network.path}: count_passed needs lanes inside the junctions, and the network has none")
+    place = min(BEHIND_LINE_M, network.lane_length_m(link.via_lane) / 2)
+    return InductionLoop(f"passed {link.via_lane}", link.via_lane, place)
+
+
+def _movements_of(signal: Signal) -> dict[str, list[int]]:
+    """Lanes before the stop lines, with the numbers of the movements that each serves."""
+    served: dict[str, list[int]] = {}
+    for k, movement in enumerate(signal.movements):
+        for lane in movement.from_lanes:
+            served.setdefault(lane, []).append(k)
+    return served
+
+
+def _numbers(names: Iterable[object], known: Iterable[object]) -> npt.NDArray[np.int64]:
+    """The place of each name among those known."""
+    place = {name: k for k, name in enumerate(known)}
+    return np.array([place[name] for name in names], dtype=np.int64)
+
+
+def _equal(rows: Sequence[object], columns: Sequence[object]) -> Floats:
+    """1 where a row's name is a column's, shape ``[rows, columns]``."""
+    return np.array([[float(row == column) for column in columns] for row in rows]).reshape(len(rows), len(columns))
