@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -351,6 +351,15 @@ RULES: tuple[Callable[[_Watch], Iterator[Violation]], ...] = (
 
 
 def _network(path: Path) -> ET.Element:
+    """The network's XML; a city has hundreds of signals that ask for the same file one after the other."""
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise BadInput(f"{path}: not a SUMO network: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, _changed_ns: int) -> ET.Element:
     try:
         root = ET.parse(path).getroot()
     except (OSError, ET.ParseError) as error:
