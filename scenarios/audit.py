@@ -45,7 +45,8 @@ def _name(signal: Signal, link: int) -> str:
 
 
 def _never_green(signal: Signal, stages: Sequence[Phase]) -> Iterator[Finding]:
-    for link in sorted({item.index for item in (*signal.links, *signal.crossings)}):
+    links = {link.index for link in signal.links} | {crossing.index for crossing in signal.crossings}
+    for link in sorted(links):
         if all(stage.state[link] not in "Ggs" for stage in stages):
             detail = f"link {link} has no green in any stage"
             yield Finding("never green", signal.id, _name(signal, link), detail)

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from greenband.network import Signal
 from greenband.signals import GREEN
 
-__all__ = ["Phase", "Program", "Run", "mended", "programs_in", "stages_of"]
+__all__ = ["Phase", "Program", "Run", "each_once", "mended", "programs_in", "stages_of"]
 
 CHANGE = frozenset("yYu")  # lamps of a phase in which something is about to start or to stop
 OFF = frozenset("oO")
@@ -43,7 +43,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Program:
-    """One ``tlLogic`` of a light; ``kind`` is SUMO's type. Phase 0 begins at times t with (t - offset) mod cycle = 0."""
+    """One ``tlLogic`` of a light; ``kind`` is SUMO's type. Phase 0 begins where (t - offset) mod cycle = 0, t in s."""
 
     signal: str
     id: str
@@ -93,15 +93,18 @@ def stages_of(program: Program, crossings: frozenset[int]) -> list[Run]:
     below 5 s whose greens a neighbour has too belong to the change between stages.
     """
     runs = list(_runs(program, crossings))
-    kept = [run for k, run in enumerate(runs) if not _in_between(runs, k)]
+    return each_once([run for k, run in enumerate(runs) if not _in_between(runs, k)], crossings)
+
+
+def each_once(runs: Sequence[Run], crossings: frozenset[int]) -> list[Run]:
+    """Runs that show the same but for crossings taken together, their greens summed."""
     stages: dict[str, Run] = {}
-    for run in kept:
+    for run in runs:
         key = _on_wheels(run.phase, crossings)
-        if key not in stages:
-            stages[key] = run
-            continue
-        known = stages[key]
-        stages[key] = replace(known, phase=_fuller(known.phase, run.phase), green_s=known.green_s + run.green_s)
+        known = stages.get(key)
+        stages[key] = run
+        if known is not None:
+            stages[key] = replace(known, phase=_fuller(known.phase, run.phase), green_s=known.green_s + run.green_s)
     return list(stages.values())
 
 
@@ -121,7 +124,7 @@ def _runs(program: Program, crossings: frozenset[int]) -> Iterator[Run]:
 
 
 def _switched_on(phase: Phase) -> Phase:
-    """A lamp that is off lets traffic go: ``O`` with right of way, ``o`` (blinking) without. As green it can be timed."""
+    """Off lamps as green: ``O`` lets traffic go with right of way, ``o`` (blinking) without."""
     return replace(phase, state=phase.state.replace("O", "G").replace("o", "g"))
 
 
@@ -142,8 +145,8 @@ def mended(state: str, signal: Signal) -> str:
     """A stage's lamps with no two foes both protected: of each such pair one becomes ``g``.
 
     It is the one that the junction's right of way makes wait; where that says nothing or both, wheels wait for those on
-    foot, a turn for straight traffic, and the higher link for the lower. SUMO lets a ``g`` go only when no foe comes, so
-    traffic flows as before, without the collisions.
+    foot, a turn for straight traffic, and the higher link for the lower. SUMO lets a ``g`` go only when no foe comes,
+    so traffic flows as before, without the collisions.
     """
     lamps = list(state)
     for a, b in sorted(signal.conflicts):

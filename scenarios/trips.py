@@ -117,9 +117,12 @@ def _end(item: ET.Element) -> float:
 
 
 def _dated(items: Sequence[ET.Element]) -> Iterator[tuple[float, ET.Element]]:
-    """Departures with their times; one that is triggered stays behind what stands before it."""
+    """Departures with their times, now in seconds; one that is triggered stays behind what stands before it."""
     last = 0.0
     for item in items:
+        for name in ("depart", "begin", "end"):
+            if ":" in item.get(name, ""):
+                item.set(name, f"{seconds(item.attrib[name]):g}")
         time = _begins_s(item)
         last = last if time is None else time
         yield last, item
@@ -133,9 +136,14 @@ def _first_of_each(items: Iterator[ET.Element]) -> list[ET.Element]:
     return list(found.values())
 
 
-def _needs_route(item: ET.Element) -> bool:
-    """Whether it goes from edge to edge; between zones or junctions SUMO itself finds the edges."""
-    return item.tag in ("trip", "flow") and "from" in item.attrib and "to" in item.attrib and item.find("route") is None
+def _needs_route(item: ET.Element, mixed: set[str]) -> bool:
+    """Whether it goes from edge to edge, by one type of vehicle.
+
+    Between zones or junctions SUMO itself finds the edges, and for a type drawn at random, whose way depends on it.
+    """
+    if item.tag not in ("trip", "flow") or item.find("route") is not None:
+        return False
+    return {"from", "to"} <= item.attrib.keys() and item.get("type", "DEFAULT_VEHTYPE") not in mixed
 
 
 def _with_routes(
@@ -146,7 +154,8 @@ def _with_routes(
     dropped: Counter[str],
 ) -> Iterator[ET.Element]:
     """Departures, trips with the edges that they drive."""
-    asking = [item for item in items if _needs_route(item)]
+    mixed = {item.get("id", "") for item in definitions if item.tag == "vTypeDistribution"}
+    asking = [item for item in items if _needs_route(item, mixed)]
     routes = _route(asking, definitions, net_file, additional) if asking else []
     edges = dict(zip(map(id, asking), routes, strict=True))
     for item in items:
@@ -175,7 +184,8 @@ def _route(
     root.extend(definitions)
     for number, item in enumerate(items):
         attributes = {name: item.attrib[name] for name in (*PLACES, "type") if name in item.attrib}
-        trip = ET.SubElement(root, "trip", id=str(number), depart="0", **attributes)  # ways do not depend on the time
+        attributes |= {"id": str(number), "depart": "0"}  # ways do not depend on the time
+        trip = ET.SubElement(root, "trip", attributes)
         trip.extend(child for child in item if child.tag == "stop")
     with tempfile.TemporaryDirectory(prefix="greenband-") as scratch:
         source, target = Path(scratch) / "trips.xml", Path(scratch) / "routes.xml"
