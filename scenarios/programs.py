@@ -144,11 +144,12 @@ def _in_between(runs: Sequence[Run], k: int) -> bool:
 def mended(state: str, signal: Signal) -> str:
     """A stage's lamps with no two foes both protected: of each such pair one becomes ``g``.
 
-    It is the one that the junction's right of way makes wait; where that says nothing or both, wheels wait for those on
-    foot, a turn for straight traffic, and the higher link for the lower. SUMO lets a ``g`` go only when no foe comes,
-    so traffic flows as before, without the collisions.
+    Wheels wait for those on foot, whose green is always protected. Otherwise it is the one that the junction's right of
+    way makes wait; where that says nothing or both, a turn for straight traffic, and the higher link for the lower.
+    SUMO lets a ``g`` go only when no foe comes, so traffic flows as before, without the collisions.
     """
-    lamps = list(state)
+    on_foot = {crossing.index for crossing in signal.crossings}
+    lamps = ["G" if i in on_foot and lamp == "g" else lamp for i, lamp in enumerate(state)]
     for a, b in sorted(signal.conflicts):
         if b < len(lamps) and lamps[a] == lamps[b] == "G":
             lamps[_waits(a, b, signal)] = "g"
@@ -157,12 +158,12 @@ def mended(state: str, signal: Signal) -> str:
 
 def _waits(a: int, b: int, signal: Signal) -> int:
     """Which of two foes has to wait."""
-    ruled = [x for x, y in ((a, b), (b, a)) if (x, y) in signal.yields]
-    if len(ruled) == 1:
-        return ruled[0]
     on_foot = {crossing.index for crossing in signal.crossings}
     if len({a, b} & on_foot) == 1:
         return a if b in on_foot else b
+    ruled = [x for x, y in ((a, b), (b, a)) if (x, y) in signal.yields]
+    if len(ruled) == 1:
+        return ruled[0]
     straight = {link.index for link in signal.links if link.direction == "s"}
     if len({a, b} & straight) == 1:
         return a if b in straight else b
