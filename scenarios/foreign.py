@@ -66,6 +66,8 @@ def bring(
     begin_s: int | None = None,
     end_s: int | None = None,
     warmup_s: int = 0,
+    yellow_s: int | None = None,
+    all_red_s: int | None = None,
 ) -> Imported:
     """Import what a user names; see ``sources.choose`` and ``import_network``.
 
@@ -80,7 +82,8 @@ def bring(
             begin_s=source.begin_s if begin_s is None else begin_s,
             end_s=source.end_s if end_s is None else end_s,
         )
-        return import_network(source, folder, name, signals=signals, warmup_s=warmup_s)
+        timing = SignalTiming(yellow_s=yellow_s, all_red_s=all_red_s)
+        return import_network(source, folder, name, signals=signals, warmup_s=warmup_s, timing=timing)
 
 
 def import_network(
@@ -109,12 +112,14 @@ def import_network(
         raise BadInput(f"{folder}: exists already; name another folder with --out")
     if not source.network.is_file():
         raise BadInput(f"{source.network}: no such network file")
-    if warmup_s < 0:
-        raise BadInput(f"warm-up {warmup_s} s: must be 0 or more")
+    practice = timing or SignalTiming()
+    for what, value in (("warm-up", warmup_s), ("yellow", practice.yellow_s), ("all-red", practice.all_red_s)):
+        if value is not None and value < 0:
+            raise BadInput(f"{what} {value} s: must be 0 or more")
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
     try:
-        work = _Work(source, scratch, name, timing or SignalTiming())
+        work = _Work(source, scratch, name, practice)
         scenario = work.scenario(signals, warmup_s)
         scratch.chmod(0o755)
         scratch.rename(folder)
@@ -150,7 +155,7 @@ class _Work:
         self._note(
             "network", self.source.network.name, "A", self.source.credit or "imported; see its publisher's terms"
         )
-        self._note("yellow and all-red", "from speed and crossing length", "B", "ITE formula, NCHRP Report 731")
+        self._note_timing()
         if begin + warmup_s >= end:
             raise BadInput(f"warm-up {warmup_s} s: nothing is left to measure between {begin} s and {end} s")
         origin = Provenance(
@@ -189,6 +194,14 @@ class _Work:
 
     def _note(self, figure: str, value: str, grade: str, source: str = "") -> None:
         self.assumptions.append(Assumption(figure=figure, value=value, grade=grade, source=source))
+
+    def _note_timing(self) -> None:
+        """Say where yellow and all-red come from."""
+        for figure, value in (("yellow", self.timing.yellow_s), ("all-red", self.timing.all_red_s)):
+            if value is None:
+                self._note(figure, "from approach speed and crossing length", "B", "ITE formula, NCHRP Report 731")
+            else:
+                self._note(figure, f"{value} s at every signal", "assumed", "chosen at the import")
 
     def _parts(self, path: Path) -> Iterator[ET.Element]:
         """What an additional file holds, files that its parts name brought along."""

@@ -90,6 +90,8 @@ def import_(
     begin: Annotated[int | None, typer.Option(help="Start of the simulation, s after midnight.")] = None,
     end: Annotated[int | None, typer.Option(help="End of the simulation, s after midnight.")] = None,
     warmup: Annotated[int, typer.Option(help="Seconds after the start that are not measured.")] = 0,
+    yellow: Annotated[int | None, typer.Option(help="Seconds of yellow; by default from approach speeds.")] = None,
+    all_red: Annotated[int | None, typer.Option(help="Seconds of all-red; by default from crossing lengths.")] = None,
 ) -> None:
     """Make a scenario of any SUMO network, and say what looks wrong in it.
 
@@ -99,7 +101,7 @@ def import_(
     """
     from greenband.cli import import_ as command
 
-    command.run(net, name, routes, sumocfg, osm, out, signals, begin, end, warmup)
+    command.run(net, name, routes, sumocfg, osm, out, signals, begin, end, warmup, yellow, all_red)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

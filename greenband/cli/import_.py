@@ -25,6 +25,8 @@ def run(
     begin: int | None,
     end: int | None,
     warmup: int,
+    yellow: int | None,
+    all_red: int | None,
 ) -> None:
     """Import, and report to stderr.
 
@@ -46,6 +48,8 @@ def run(
         begin_s=begin,
         end_s=end,
         warmup_s=warmup,
+        yellow_s=yellow,
+        all_red_s=all_red,
     )
     for finding in made.findings[:SHOWN]:
         err.print(str(finding), soft_wrap=True, markup=False)

@@ -66,11 +66,12 @@ MISTAKES = {
     "two sources": ("GRID --osm gone.osm.xml", "leave out NET and --sumocfg"),
     "no light": ("plain.net.xml", r"plain\.net\.xml: no traffic light$"),
     "no network": ("plain.rou.xml", "not a SUMO network: its root is <routes>"),
-    "unknown light": ("GRID --signals A0,B1", r"unknown traffic light of \S+ 'B1'.*did you mean 'B0'"),
+    "unknown light": ("GRID --signals A0,botom0", r"unknown traffic light of \S+ 'botom0'.*did you mean 'bottom0'"),
     "light without a choice": ("GRID --signals left0", "'left0' cannot be controlled: .* 1 stage"),
     "not demand": ("GRID --routes plain.net.xml", r"plain\.net\.xml: <edge> is not demand"),
     "folder in use": ("GRID --out taken", "taken: exists already"),
     "name": ("GRID --name a/b", "--name 'a/b': must be a name"),
+    "yellow": ("GRID --yellow -1", "yellow -1 s: must be 0 or more"),
     "warm-up": ("GRID --warmup -1", "warm-up -1 s: must be 0 or more"),
 }
 

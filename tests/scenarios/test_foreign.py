@@ -228,6 +228,16 @@ def test_the_existing_plan_is_the_networks_own(junction: Path, rewritten: Make, 
     assert [logic.get("offset") for logic in copied.iter("tlLogic")] == ["30"]
 
 
+def test_yellow_and_all_red_may_be_chosen(junction: Path, tmp_path: Path) -> None:
+    made = bring(tmp_path / "made", "made", net=junction, end_s=TEN_MINUTES, yellow_s=5, all_red_s=0)
+    (signal,) = made.scenario.network.signals.values()
+    limits = signal.limits(Scenario.load(tmp_path / "made").timing)
+    assert (limits.yellow_s, limits.all_red_s) == (5, 0)
+    assert ("5 s at every signal", "assumed") in [(row.value, row.grade) for row in made.scenario.assumptions]
+    for subject in ("existing", "maxpressure"):
+        assert simulated(made.scenario, subject).violations == ()
+
+
 def yellow(state: str) -> str:
     return state.replace("G", "y").replace("g", "y")
 
