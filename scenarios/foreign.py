@@ -24,7 +24,7 @@ from greenband.scenario import Assumption, Period, Scenario
 from greenband.scenarios import trips
 from greenband.scenarios.audit import Finding, audit
 from greenband.scenarios.existing import phases, plan_of, with_stages
-from greenband.scenarios.lights import Light, Places, set_program, take_program
+from greenband.scenarios.lights import Light, Places, join_crossing_lamps, set_program, take_program
 from greenband.scenarios.programs import Program, programs_in
 from greenband.scenarios.sources import Source, choose, read_xml, write_xml
 from greenband.signals import SignalTiming
@@ -258,6 +258,8 @@ class _Work:
 
     def _program(self, root: ET.Element, lights: Mapping[str, Light]) -> dict[str, TimingPlan]:
         """Give each light its mended program in the copy of the network; returns what the programs are as plans."""
+        for crossing in join_crossing_lamps(root, lights):
+            self._say("lamps joined", "", "both ends show what the first lamp shows", crossing)
         for name, light in lights.items():
             set_program(root, name, 0, ((run.green_s, run.phase.state, "") for run in light.stages))
         path = write_xml(root, self.folder / NETWORK)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from greenband.scenarios.programs import Program, Run, stages_of
 
-__all__ = ["Light", "Places", "set_program", "take_program"]
+__all__ = ["Light", "Places", "join_crossing_lamps", "set_program", "take_program"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,25 @@ class Places:
         if len(stages) < 2:
             return f"program {in_use[-1].id!r} has {len(stages)} stage, so that there is nothing to choose"
         return Light(in_use[-1], stages, tuple(program.id for program in programs if program is not in_use[-1]))
+
+
+def join_crossing_lamps(root: ET.Element, names: Collection[str]) -> list[str]:
+    """Let one lamp serve both ends of each crossing of these lights, so that walk and clearance hold for both.
+
+    A network may give the way back a lamp of its own (``linkIndex2`` of a crossing). Returns the crossings so changed.
+    """
+    there: dict[str, str] = {}
+    back: list[ET.Element] = []
+    crossings = {edge.get("id", "") for edge in root.iter("edge") if edge.get("function") == "crossing"}
+    for connection in root.iter("connection"):
+        if connection.get("tl") in names and connection.get("to") in crossings:
+            there[connection.get("to", "")] = connection.get("linkIndex", "")
+        elif connection.get("tl") in names and connection.get("from") in crossings:
+            back.append(connection)
+    changed = [one for one in back if one.get("linkIndex") != there.get(one.get("from", ""), one.get("linkIndex"))]
+    for connection in changed:
+        connection.set("linkIndex", there[connection.get("from", "")])
+    return [connection.get("from", "") for connection in changed]
 
 
 def set_program(root: ET.Element, name: str, offset_s: int, phases: Iterable[tuple[float, str, str]]) -> None:

@@ -175,6 +175,67 @@ def all_protected(text: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def crossing_with_two_lamps(folder: Path) -> Path:
+    """A junction of four arms with pavements, whose western crossing has a lamp of its own for the way back."""
+    ends = {"W": (-150, 0), "E": (150, 0), "N": (0, 150), "S": (0, -150)}
+    nodes = "".join(f'<node id="{name}" x="{x}" y="{y}"/>' for name, (x, y) in ends.items())
+    ways = [way for name in ends for way in ((name, "C"), ("C", name))]
+    edges = "".join(f'<edge id="{a}{b}" from="{a}" to="{b}" sidewalkWidth="2"/>' for a, b in ways)
+    lamps = {"W": 'linkIndex="16" linkIndex2="20"', "E": 'linkIndex="17"', "N": 'linkIndex="18"', "S": 'linkIndex="19"'}
+    crossings = "".join(f'<crossing node="C" edges="{name}C C{name}" {row}/>' for name, row in lamps.items())
+    plain = {
+        "nodes": f'{nodes}<node id="C" x="0" y="0" type="traffic_light"/>',
+        "edges": edges,
+        "connections": crossings,
+    }
+    for kind, text in plain.items():
+        (folder / f"{kind}.xml").write_text(f"<{kind}>{text}</{kind}>", encoding="utf-8")
+    files = [word for kind in plain for word in (f"--{kind[:-1]}-files", str(folder / f"{kind}.xml"))]
+    program("netconvert", *files, "--output-file", str(folder / "two.net.xml"))
+    return folder / "two.net.xml"
+
+
+def test_people_cross_and_both_ends_of_a_crossing_show_the_same(tmp_path: Path) -> None:
+    net = crossing_with_two_lamps(tmp_path)
+    assert Network(net).signals["C"].lamps == 21
+    (tmp_path / "people.rou.xml").write_text(
+        '<routes><vType id="walker" vClass="pedestrian"/>'
+        '<flow id="cars" begin="0" end="600" period="6" from="NC" to="CS"/>'
+        '<personFlow id="there" type="walker" begin="0" end="600" period="9"><walk from="WC" to="CN"/></personFlow>'
+        '<personFlow id="back" type="walker" begin="0" end="600" period="9"><walk from="NC" to="CW"/></personFlow>'
+        "</routes>",
+        encoding="utf-8",
+    )
+    made = bring(tmp_path / "made", "made", net=net, routes=[tmp_path / "people.rou.xml"])
+    (joined,) = said(made, "lamps joined")
+    (signal,) = made.scenario.network.signals.values()
+    assert joined.movement in {crossing.id for crossing in signal.crossings}
+    assert {crossing.index for crossing in signal.crossings} == {16, 17, 18, 19}
+    assert signal.lamps == 20
+    run = simulated(made.scenario)
+    assert run.violations == ()
+    assert run.metrics["throughput_veh"] > 80
+
+
+PLANTED = "GGggrrrsoO"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_programs_made_of_any_lamps_run_without_a_violation(seed: int, tmp_path: Path) -> None:
+    """Phases of random lamps and lengths: foes green together, no yellow, lamps off, more stages than usual."""
+    net = any_network("grid", seed, tmp_path / "any.net.xml")
+    rng, tree = random.Random(seed), ET.parse(net)
+    for logic in tree.getroot().iter("tlLogic"):
+        for phase in logic.findall("phase") * 2:
+            lamps = "".join(rng.choice(PLANTED) for _ in phase.get("state", ""))
+            ET.SubElement(logic, "phase", duration=str(rng.choice([1, 4, 20, 95.5])), state=lamps)
+    tree.write(net, encoding="utf-8")
+    made = bring(tmp_path / "any", "any", net=net, end_s=TEN_MINUTES)
+    assert said(made, "conflicting greens")
+    for subject in ("existing", "maxpressure"):
+        assert simulated(made.scenario, subject).violations == ()
+
+
 def test_what_looks_wrong_is_said_by_rule_signal_and_movement(junction: Path, rewritten: Make, tmp_path: Path) -> None:
     signal = next(iter(Network(junction).signals.values()))
     first, second = (stage.state for stage in signal.stages)
