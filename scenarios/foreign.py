@@ -7,6 +7,7 @@ so that whoever reads the network finds the same stages; all other lights keep t
 
 from __future__ import annotations
 
+import difflib
 import shutil
 import subprocess
 import tempfile
@@ -35,6 +36,7 @@ PERIOD = "all"  # the one period of an imported scenario; ``--period all`` finds
 NETWORK, DEMAND, TABLE, ADDITIONAL = "network.net.xml", "demand.rou.xml", "demand.json", "additional.add.xml"
 EXISTING, REPORT = "existing.json", "import.md"
 ASSUMED_S = 3600  # length of a period whose demand is assumed
+NEAREST = 20  # names to choose from in a message
 CHECKED_S = 3600  # how much of a period is simulated before an import counts as done
 DETECTORS = frozenset(
     ("inductionLoop", "e1Detector", "laneAreaDetector", "e2Detector", "entryExitDetector", "e3Detector")
@@ -242,7 +244,8 @@ class _Work:
             raise BadInput(f"{self.source.network}: no traffic light")
         for name in wanted or ():
             if name not in known:
-                raise UnknownName(f"traffic light of {self.source.network}", name, known)
+                near = difflib.get_close_matches(name, known, n=NEAREST, cutoff=0.0)  # a city has thousands
+                raise UnknownName(f"traffic light of {self.source.network}", name, near)
         chosen: dict[str, Light] = {}
         for name in known if wanted is None else wanted:
             light = places.light(name, programs.get(name, ()))
@@ -253,7 +256,9 @@ class _Work:
             else:
                 self._say("not controlled", name, f"{light}; it keeps its program")
         if not chosen:
-            raise BadInput(f"{self.source.network}: no traffic light to control: {'; '.join(map(str, self.findings))}")
+            first, *others = [finding for finding in self.findings if finding.rule == "not controlled"]
+            more = f", and so on for {len(others)} more" if others else ""
+            raise BadInput(f"{self.source.network}: no traffic light to control: {first.signal}: {first.detail}{more}")
         return chosen
 
     def _program(self, root: ET.Element, lights: Mapping[str, Light]) -> dict[str, TimingPlan]:

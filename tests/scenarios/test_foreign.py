@@ -401,6 +401,17 @@ def test_an_openstreetmap_extract(tmp_path: Path) -> None:
     assert run.metrics["throughput_veh"] > 20
 
 
+def test_a_nema_program_is_not_blamed_for_yellow(tmp_path: Path) -> None:
+    """Its phases have their yellow as an attribute; rings come as phase after phase."""
+    shape = ["--grid", "--grid.number", "1", "--grid.length", "150", "--grid.attach-length", "150", "--tls.set", "A0"]
+    net = netgenerate(tmp_path / "nema.net.xml", *shape, "--tls.default-type", "NEMA")
+    made = bring(tmp_path / "made", "made", net=net, end_s=TEN_MINUTES)
+    assert said(made, "missing yellow") == []
+    (signal,) = made.scenario.network.signals.values()
+    assert 2 <= len(signal.stages) <= 8
+    assert simulated(made.scenario).violations == ()
+
+
 def test_nothing_is_left_of_an_import_that_fails(junction: Path, rewritten: Make, tmp_path: Path) -> None:
     lamps = len(states(junction)[0])
     place = tmp_path / "place"
