@@ -229,11 +229,11 @@ class RouteFile:
     @cached_property
     def motor_flows(self) -> tuple[RouteFlow, ...]:
         """Routes of the vehicles in the file, with their veh/h between the first and the last departure."""
-        counts: dict[tuple[str, ...], int] = {}
-        times = []
-        for time, edges in _journeys(self.path):
-            counts[edges] = counts.get(edges, 0) + 1
-            times.append(time)
+        counts: dict[tuple[str, ...], float] = {}
+        times: list[float] = []
+        for begin, end, edges, number in _journeys(self.path):
+            counts[edges] = counts.get(edges, 0) + number
+            times += [begin, end]
         hours = max((max(times) - min(times)) / 3600, 1 / 60) if times else 1.0
         return tuple(RouteFlow(f"{e[0]}-{e[-1]}.{k}", e, n / hours) for k, (e, n) in enumerate(counts.items()))
 
@@ -364,16 +364,32 @@ def _parse(path: Path) -> ET.ElementTree[ET.Element]:
         raise BadInput(f"{path}: not a SUMO route file: {error}") from error
 
 
-def _journeys(path: Path) -> Iterator[tuple[float, tuple[str, ...]]]:
-    """Departure time in s and edges of each vehicle that carries or names a route."""
+def _journeys(path: Path) -> Iterator[tuple[float, float, tuple[str, ...], float]]:
+    """First and last departure in s, edges and number of the vehicles and flows that carry or name a route."""
     root = _parse(path).getroot()
     routes = {r.get("id"): tuple(r.get("edges", "").split()) for r in root.iter("route") if r.get("id")}
-    for item in root.iter("vehicle"):
+    for item in root:
         inline = item.find("route")
         edges = tuple(inline.get("edges", "").split()) if inline is not None else routes.get(item.get("route"), ())
+        if not edges or item.tag not in ("vehicle", "flow"):
+            continue
         try:
-            time = float(item.get("depart", ""))
+            begin = float(item.get("begin", "0") if item.tag == "flow" else item.get("depart", ""))
+            end = float(item.get("end", "86400")) if item.tag == "flow" else begin
+            yield begin, end, edges, _vehicles(item, end - begin) if item.tag == "flow" else 1
         except ValueError:
             continue  # a triggered departure has no time of its own
-        if edges:
-            yield time, edges
+
+
+def _vehicles(flow: ET.Element, seconds: float) -> float:
+    """Mean number of vehicles of a flow that lasts some seconds, whichever way it states them."""
+    if "number" in flow.attrib:
+        return float(flow.attrib["number"])
+    if "vehsPerHour" in flow.attrib:
+        return float(flow.attrib["vehsPerHour"]) * seconds / 3600
+    if "probability" in flow.attrib:
+        return float(flow.attrib["probability"]) * seconds
+    period = flow.get("period", "")
+    if period.startswith("exp("):
+        return float(period[4:-1]) * seconds
+    return seconds / float(period)

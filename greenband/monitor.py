@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -37,6 +37,11 @@ class MonitorLimits:
     max_red_s: int
     walk_s: int = 7
     crossings: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def intergreen_s(self) -> int:
+        """Yellow plus all-red, in seconds."""
+        return self.yellow_s + self.all_red_s
 
     def min_green_of(self, link: int) -> int:
         """Minimum green of a link in seconds."""
@@ -311,16 +316,27 @@ def _min_green(record: _Watch) -> Iterator[Violation]:
 
 
 def _max_green(record: _Watch) -> Iterator[Violation]:
-    """No stage stands longer than the maximum green."""
-    allowed = record.limits.max_green_s
-    crossings = record.limits.crossings
-    for _, group in groupby(record.shown, key=lambda s: [x for i, x in enumerate(s.lamps) if i not in crossings]):
-        spans = list(group)
+    """No stage stands longer than the maximum green.
+
+    Changes that nobody on wheels sees come on top: the all-red before a stage whose greens all stood before, and yellow
+    and all-red after one whose greens all go on, where only those on foot lose theirs.
+    """
+    limits, wheels = record.limits, record.wheels
+    groups = groupby(record.shown, key=lambda span: [span.lamps[i] for i in wheels])
+    stages = [list(group) for _, group in groups]
+    for before, spans, after in zip([None, *stages[:-1]], stages, [*stages[1:], None], strict=True):
+        lamps = spans[0].lamps
+        greens = [i for i in wheels if lamps[i] in "Gg"]
+        allowed = limits.max_green_s
+        if before and all(before[-1].lamps[i] in "Gg" for i in greens):
+            allowed += limits.all_red_s
+        if after and limits.crossings and all(after[0].lamps[i] in "Gg" for i in greens):
+            allowed += limits.intergreen_s
         shown = spans[-1].end - spans[0].begin
-        greens = [link for link in sorted(record.switched) if spans[0].lamps[link] in "Gg" and link not in crossings]
-        if greens and shown > allowed:
+        held = [i for i in greens if i in record.switched]
+        if held and shown > allowed:
             detail = f"the same green for {shown} s, at most {allowed} s allowed"
-            yield record.violation(spans[0].begin + allowed, greens[0], "max-green", detail)
+            yield record.violation(spans[0].begin + allowed, held[0], "max-green", detail)
 
 
 def _max_red(record: _Watch) -> Iterator[Violation]:
@@ -351,6 +367,15 @@ RULES: tuple[Callable[[_Watch], Iterator[Violation]], ...] = (
 
 
 def _network(path: Path) -> ET.Element:
+    """The network's XML; a city has hundreds of signals that ask for the same file one after the other."""
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise BadInput(f"{path}: not a SUMO network: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, _changed_ns: int) -> ET.Element:
     try:
         root = ET.parse(path).getroot()
     except (OSError, ET.ParseError) as error:

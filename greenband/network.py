@@ -253,7 +253,7 @@ class Network:
         crossings = tuple(_crossings(light))
         movements = tuple(_movements(self._net, links, self.left_hand))
         conflicts, yields = self._right_of_way(light)
-        lamps = 1 + max([link.index for link in links] + [crossing.index for crossing in crossings])
+        lamps = 1 + max(int(index) for _, _, index in light.getConnections())
         stages = tuple(_program_stages(light, movements, lamps, {crossing.index for crossing in crossings}))
         if not stages:
             raise BadInput(f"{self.path}: traffic light {name!r} has no program with a green stage")

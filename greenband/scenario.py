@@ -82,7 +82,8 @@ class Junction(_Record):
 class Scenario(_Record):
     """A road with its signals, traffic and timing practice, as found in a scenario folder.
 
-    ``mainline`` names, per direction, the routes that run the main road from end to end.
+    ``mainline`` names, per direction, the routes that run the main road from end to end. ``signals`` are the traffic
+    lights to control, all of them by default; the rest keep their programs.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Scenario(_Record):
     folder: Path
     network_file: str
     additional_files: tuple[str, ...] = ()
+    signals: tuple[str, ...] | None = None
     periods: dict[str, Period]
     mainline: dict[str, tuple[str, ...]] = {}
     timing: SignalTiming = SignalTiming()
@@ -132,7 +134,7 @@ class Scenario(_Record):
     @cached_property
     def network(self) -> Network:
         """The road network, read once."""
-        return Network(self.folder / self.network_file)
+        return Network(self.folder / self.network_file, self.signals)
 
     def period(self, name: str) -> Period:
         """A period by name.

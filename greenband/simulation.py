@@ -6,6 +6,7 @@ its own: for the GUI, for a second session, or for a SUMO on another machine.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import tempfile
@@ -53,8 +54,9 @@ class Records:
         return self.folder / "routes.xml"
 
     def lamps(self, signal: str) -> Path:
-        """SUMO SaveTLSStates output of one signal."""
-        return self.folder / f"lamps_{signal.replace('/', '_')}.xml"
+        """SUMO SaveTLSStates output of one signal, under a name that any file system takes, however long the id."""
+        digest = hashlib.sha1(signal.encode(), usedforsecurity=False).hexdigest()[:12]
+        return self.folder / f"lamps_{re.sub(r'[^A-Za-z0-9]+', '_', signal)[:60]}_{digest}.xml"
 
 
 @dataclass(frozen=True)

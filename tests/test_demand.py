@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenband.demand import FlowTable, RouteFlow
+from greenband.demand import FlowTable, RouteFlow, load
 from greenband.errors import BadInput
 
 TABLE = FlowTable((RouteFlow("a-b", ("a", "b"), 300.0), RouteFlow("a-c", ("a", "c"), 100.5)), "car")
@@ -63,6 +63,18 @@ def test_scale_multiplies_the_flow(scale: float, expected: int) -> None:
 def test_a_table_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     TABLE.save(tmp_path / "flows.json")
     assert FlowTable.load(tmp_path / "flows.json") == TABLE
+
+
+def test_flows_of_a_route_file_count_vehicles_and_flows_alike(tmp_path: Path) -> None:
+    """In 100 s: a vehicle, 10 by a period, 20 by a rate an hour, 5 by number, 50 by probability, 25 by exp()."""
+    ways = ['period="10"', 'vehsPerHour="720"', 'number="5"', 'probability="0.5"', 'period="exp(0.25)"']
+    flows = "".join(f'<flow id="{k}" begin="0" end="100" route="r" {way}/>' for k, way in enumerate(ways))
+    vehicle = '<vehicle id="v" depart="3"><route edges="a b"/></vehicle>'
+    text = f'<routes><route id="r" edges="a b"/>{flows}{vehicle}<vehicle id="w" depart="triggered" route="r"/></routes>'
+    (tmp_path / "some.rou.xml").write_text(text, encoding="utf-8")
+    (flow,) = load(tmp_path / "some.rou.xml").flows
+    assert flow.edges == ("a", "b")
+    assert flow.veh_h == pytest.approx((1 + 10 + 20 + 5 + 50 + 25) * 36)
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"flows": []}', '{"flows": [{"id": 1}], "vehicle_type": "car"}'])

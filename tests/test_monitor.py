@@ -147,6 +147,14 @@ def test_runs_cut_by_the_record_are_judged_for_what_is_certain(tmp_path: Path) -
     assert found(tmp_path, [("Gr", 31)]) == [("max-green", 0, 1030)]
 
 
+def test_a_change_that_looks_like_the_stage_is_no_longer_green(tmp_path: Path) -> None:
+    """Link 2 stays green when link 0 stops: the 2 s of all-red look like the stage of link 2, which may last 30 s."""
+    before = [("GrG", 20), ("yrG", 3)]
+    assert found(tmp_path, [*before, ("rrG", 2 + 30)]) == []
+    assert found(tmp_path, [*before, ("rrG", 2 + 31)]) == [("max-green", 2, 1055)]
+    assert found(tmp_path, [("rGr", 5), ("rrG", 2 + 30)])[-1:] == [("max-green", 2, 1035)]
+
+
 def test_minimum_green_per_link_and_links_that_are_exempt(tmp_path: Path) -> None:
     limits = MonitorLimits(3, 2, (20, 25), 30, 60)
     file = lamps(tmp_path, [*CYCLE, *CYCLE])

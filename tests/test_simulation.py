@@ -46,6 +46,14 @@ def test_time_runs_from_warm_up_and_lamps_are_shown(jincheng: Scenario) -> None:
         assert session.api.trafficlight.getRedYellowGreenState("J11") == "r" * 20
 
 
+def test_a_lamp_record_has_a_file_name_for_any_signal(tmp_path: Path) -> None:
+    """Ids of joined junctions outgrow what file systems take; a colon would make SUMO look for a socket."""
+    names = ["cluster_" + "_".join(str(n) for n in range(100)), "0/1", "0:1", "0_1", "路口"]
+    files = {Records(tmp_path).lamps(name).name for name in names}
+    assert len(files) == len(names)
+    assert all(len(name) < 100 and name.isascii() and ":" not in name and "/" not in name for name in files)
+
+
 def test_a_second_session_falls_back_to_traci(jincheng: Scenario) -> None:
     with Simulation(jincheng, "AM", 0) as first:
         assert first.api is libsumo

@@ -114,6 +114,34 @@ def calibrate(
     command.run(network, counts, name, out, routes, seeds)
 
 
+@scenarios.command("import")
+def import_(
+    net: Annotated[
+        Path | None, typer.Argument(help="A .net.xml (or .net.xml.gz) file, if --sumocfg names none.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the scenario.")] = "imported",
+    routes: Annotated[str, typer.Option(help="Route files, comma-separated; without any, demand is assumed.")] = "",
+    sumocfg: Annotated[Path | None, typer.Option(help="A SUMO configuration that names network and routes.")] = None,
+    osm: Annotated[Path | None, typer.Option(help="An OpenStreetMap extract to make the network of.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the scenario; ./NAME by default.")] = None,
+    signals: Annotated[str, typer.Option(help="Lights to control, comma-separated; the rest keep programs.")] = "",
+    begin: Annotated[int | None, typer.Option(help="Start of the simulation, s after midnight.")] = None,
+    end: Annotated[int | None, typer.Option(help="End of the simulation, s after midnight.")] = None,
+    warmup: Annotated[int, typer.Option(help="Seconds after the start that are not measured.")] = 0,
+    yellow: Annotated[int | None, typer.Option(help="Seconds of yellow; by default from approach speeds.")] = None,
+    all_red: Annotated[int | None, typer.Option(help="Seconds of all-red; by default from crossing lengths.")] = None,
+) -> None:
+    """Make a scenario of any SUMO network, and say what looks wrong in it.
+
+    greenband scenarios import town.net.xml --routes town.rou.xml --name town
+
+    greenband evaluate existing maxpressure --scenario town --period all
+    """
+    from greenband.cli import import_ as command
+
+    command.run(net, name, routes, sumocfg, osm, out, signals, begin, end, warmup, yellow, all_red)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def train(context: typer.Context) -> None:
     """Learn a policy.

@@ -51,8 +51,9 @@ def watch(name: str, period: str | None) -> None:
 
 
 def _describe(scenario: Scenario) -> None:
-    junctions, periods = _junctions(scenario), _periods(scenario)
-    out.print(f"[bold]{scenario.name}[/bold]: modelled on {scenario.title}; no survey of it. {GRADES}")
+    junctions, periods = _junctions(scenario) if scenario.junctions else _signals(scenario), _periods(scenario)
+    origin = f"modelled on {scenario.title}; no survey of it" if scenario.junctions else scenario.title
+    out.print(f"[bold]{scenario.name}[/bold]: {origin}. {GRADES}")
     out.print(junctions)
     out.print(periods)
     figures = Table("figure", "value", "grade", "source", title="Figures", title_justify="left")
@@ -71,6 +72,14 @@ def _junctions(scenario: Scenario) -> Table:
         table.add_row(
             row.signal, row.name_en, row.name_zh, f"{row.x_m:g}", row.cross_street, str(stages), row.name_grade, place
         )
+    return table
+
+
+def _signals(scenario: Scenario) -> Table:
+    """Signals without names of their own, as in an imported network."""
+    table = Table("signal", "movements", "stages", "crossings on foot", title="Signals", title_justify="left")
+    for name, signal in scenario.network.signals.items():
+        table.add_row(name, str(len(signal.movements)), str(len(signal.stages)), str(len(signal.crossings)))
     return table
 
 
