@@ -18,12 +18,12 @@ from typing import Any
 
 from greenband import registry, sumo
 from greenband.control import ControlLoop
+from greenband.detectors import STANDING_MS
 from greenband.evaluation.seeds import parse_seeds
 from greenband.evaluation.subjects import resolve
 from greenband.files import write_text
 from greenband.scenario import Scenario
 from greenband.scenarios.spec import load_section
-from greenband.sensing import STANDING_MS
 
 FIRST, LAST, FEWEST = 4, 16, 7  # vehicles of a queue
 DEMAND = 1.2

@@ -72,7 +72,7 @@ def test_flows_of_a_route_file_count_vehicles_and_flows_alike(tmp_path: Path) ->
     vehicle = '<vehicle id="v" depart="3"><route edges="a b"/></vehicle>'
     text = f'<routes><route id="r" edges="a b"/>{flows}{vehicle}<vehicle id="w" depart="triggered" route="r"/></routes>'
     (tmp_path / "some.rou.xml").write_text(text, encoding="utf-8")
-    (flow,) = load(tmp_path / "some.rou.xml").flows
+    (flow,) = load(tmp_path / "some.rou.xml").motor_flows
     assert flow.edges == ("a", "b")
     assert flow.veh_h == pytest.approx((1 + 10 + 20 + 5 + 50 + 25) * 36)
 
