@@ -358,7 +358,7 @@ def test_demand_and_additional_files_come_along(junction: Path, tmp_path: Path) 
         "1 departures: an edge that the network lacks",
         "1 departures: no route",
     ]
-    (flow,) = made.scenario.demand("all").flows
+    (flow,) = made.scenario.demand("all").motor_flows
     assert flow.veh_h == pytest.approx(12 / (115 / 3600))
     assert simulated(made.scenario).metrics["throughput_veh"] >= 5
     assert not list(tmp_path.rglob("stolen.xml"))
