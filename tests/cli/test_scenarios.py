@@ -56,7 +56,7 @@ def test_calibrate_makes_a_scenario_and_reports_every_count(program: Program, co
         assert 0 < float(row["simulated_veh_h"]) < 3 * float(row["counted_veh_h"])
     code, out, err = program("made")
     assert (code, err) == (0, "")
-    assert "made: modelled on network.net.xml with the counts of counts.csv" in out
+    assert "made: network.net.xml with the counts of counts.csv" in out
     code, out, err = program("made", "--plot", "made.svg")
     assert (code, out) == (0, "")
     assert "picture in made.svg" in err
