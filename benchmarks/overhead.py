@@ -111,11 +111,11 @@ class _FixedSeedEnv(CorridorVecEnv):  # type: ignore[misc]  # seen as Any from o
     """The environment on given seeds, one a process, so that it runs the traffic that plain SUMO runs."""
 
     def __init__(self, scenario: Scenario, seeds: Sequence[int] = (SEED,)) -> None:
-        self._seeds = tuple(seeds)
+        self._episodes = tuple(seeds)
         super().__init__(scenario, processes=len(seeds))
 
     def _next_seed(self, k: int) -> int:
-        return self._seeds[k]
+        return self._episodes[k]
 
 
 def time_env(scenario: Scenario, seeds: Sequence[int]) -> float:
