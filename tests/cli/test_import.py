@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from greenband import sumo
-from greenband.cli import main
 
 Program = Callable[..., tuple[int, str, str]]
 
@@ -23,20 +22,6 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [*shape, "--grid.attach-length", "100", "--default-junction-type", "traffic_light", "-o", str(path)]
     subprocess.run([sumo.binary("netgenerate"), *command], check=True, capture_output=True, env=sumo.environment())
     return path
-
-
-@pytest.fixture
-def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
-    """Runs ``greenband`` with some words in an empty folder; exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str | Path) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return call
 
 
 def test_import_describe_evaluate(grid: Path, program: Program) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from greenband import counts
-from greenband.cli import main
 from greenband.counts import Count
 from greenband.plan.splits import movement_flows
 from greenband.scenario import Scenario
@@ -19,18 +18,9 @@ Program = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
-    """Runs ``greenband scenarios`` with some words in an empty folder; gives exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str | Path) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["scenarios", *map(str, words)])
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
+def program(program: Program) -> Program:
+    """Runs ``greenband scenarios`` with some words."""
+    return lambda *words: program("scenarios", *words)
 
 
 @pytest.fixture
