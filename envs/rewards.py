@@ -22,7 +22,7 @@ class RewardWeights:
     """Weight of each term; 0 leaves it out. A term of 1 is 40 vehicles.
 
     ``delay``: minus the vehicles' present loss of speed on the signal's approaches, up to the next signal (sum of
-    1 - v / limit, the integrand of time loss), plus its share of vehicles waiting to enter.
+    1 - v / limit, the integrand of time loss), plus the vehicles waiting to enter there.
     ``progress``: vehicles that left the approaches since the last decision minus those that came, waiting ones
     included. With discount g its discounted sum is, but for a constant, -(1 - g) times that of the vehicles held, and
     these are delay (Little's law). It credits a served queue at once, also the part that no camera sees and no critic
@@ -79,17 +79,23 @@ class RewardTerms:
         """Vehicles on each signal's approaches, with its share of those waiting to enter."""
         count = self._loop.simulation.api.edge.getLastStepVehicleNumber
         held = np.array([sum(count(edge) for edge, _ in edges) for edges in self._edges.values()], dtype=float)
-        return held + self._pending()
+        return held + self._waiting()
 
     def _lost(self) -> Floats:
         """Sum of the vehicles' relative losses of speed on each signal's approaches; one that waits loses all."""
         api = self._loop.simulation.api.edge
-        lost = np.full(len(self._edges), self._pending())
+        lost = self._waiting()
         for k, edges in enumerate(self._edges.values()):
             for edge, limit in edges:
                 if count := api.getLastStepVehicleNumber(edge):
                     lost[k] += count * max(0.0, 1 - api.getLastStepMeanSpeed(edge) / limit)
         return lost
 
-    def _pending(self) -> float:
-        return self._loop.simulation.pending() / len(self._edges)
+    def _waiting(self) -> Floats:
+        """Vehicles waiting to enter: each signal's own on its approaches, and a share of those elsewhere."""
+        simulation = self._loop.simulation
+        if not (total := simulation.pending()):
+            return np.zeros(len(self._edges))
+        waiting = simulation.api.edge.getPendingVehicles
+        own = np.array([sum(len(waiting(edge)) for edge, _ in edges) for edges in self._edges.values()], dtype=float)
+        return own + (total - own.sum()) / len(own)

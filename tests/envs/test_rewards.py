@@ -22,18 +22,23 @@ OFF = RewardWeights(**dict.fromkeys(NAMES, 0.0))
 
 
 class Street:
-    """Stands in for a running loop: vehicles and their speed per edge, and a number that waits to enter."""
+    """Stands in for a running loop: vehicles and their speed per edge, waiting to enter there, and elsewhere."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.count: dict[str, int] = {}
         self.speed: dict[str, float] = {}
-        self.waiting = 0
+        self.waiting: dict[str, int] = {}
+        self.elsewhere = 0
         edge = SimpleNamespace(
             getLastStepVehicleNumber=lambda name: self.count.get(name, 0),
             getLastStepMeanSpeed=lambda name: self.speed[name],
+            getPendingVehicles=lambda name: ["vehicle"] * self.waiting.get(name, 0),
         )
-        self.simulation = SimpleNamespace(api=SimpleNamespace(edge=edge), pending=lambda: self.waiting)
+        self.simulation = SimpleNamespace(api=SimpleNamespace(edge=edge), pending=self.pending)
+
+    def pending(self) -> int:
+        return sum(self.waiting.values()) + self.elsewhere
 
 
 def view(standing: float = 0, approaching: float = 0, leaving: float = 0) -> SignalView:
@@ -76,20 +81,20 @@ def test_delay_is_the_loss_of_speed_on_the_approaches(shixin_short: Scenario) ->
     street.count = {near: 10, far: 3}
     street.speed = {near: shixin_short.network.edge_speed_ms(near) / 4, far: 99.0}  # faster than allowed is no gain
     assert compute(made) == {"delay": [0, -2 * 10 * 0.75, 0, 0]}
-    street.count, street.waiting = {}, 8
-    assert compute(made) == {"delay": [-2 * 8 / 4] * 4}
+    street.count, street.waiting, street.elsewhere = {}, {far: 5}, 8
+    assert compute(made) == {"delay": [-4, -14, -4, -4]}
 
 
 def test_progress_is_vehicles_that_left_minus_those_that_came(shixin_short: Scenario) -> None:
     street = Street(shixin_short)
     edge = next(iter(shixin_short.network.signals.values())).approaches[0]
-    street.count, street.speed, street.waiting = {edge: 6}, {edge: 1.0}, 4
+    street.count, street.speed, street.waiting, street.elsewhere = {edge: 6}, {edge: 1.0}, {edge: 2}, 4
     made = terms(street, replace(OFF, progress=1.0))
     assert compute(made) == {"progress": [0.0] * 4}
     street.count = {edge: 1}
     assert compute(made) == {"progress": [5.0, 0, 0, 0]}
-    street.count, street.waiting = {edge: 3}, 8
-    assert compute(made) == {"progress": [-3.0, -1, -1, -1]}
+    street.count, street.waiting, street.elsewhere = {edge: 3}, {edge: 6}, 8
+    assert compute(made) == {"progress": [-7.0, -1, -1, -1]}
     made.reset()
     assert compute(made) == {"progress": [0.0] * 4}
 
@@ -129,6 +134,22 @@ def test_progress_over_an_episode_telescopes(jincheng: Scenario, shorten: Callab
         session.close()
     assert held > 10
     assert total == pytest.approx(-3.0 * held / SCALE_VEH, abs=1e-4)  # it began with an empty road
+
+
+def test_who_waits_to_enter_counts_where_it_waits(jincheng: Scenario) -> None:
+    loop = ControlLoop(jincheng, "AM")
+    try:
+        loop.reset(3, demand=2.0)
+        while loop.simulation.pending() < 20:
+            loop.step({}, 10)
+        made = RewardTerms(loop, replace(OFF, delay=1.0))
+        api = loop.simulation.api
+        entries = {api.vehicle.getRoute(name)[0] for name in api.simulation.getPendingVehicles()}
+        waiting = {edge: len(api.edge.getPendingVehicles(edge)) for edge in entries}
+        assert sum(waiting.values()) == loop.simulation.pending()
+        assert made._waiting().tolist() == [loop.simulation.pending()]
+    finally:
+        loop.close()
 
 
 def test_rewards_are_the_sum_of_their_terms(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
