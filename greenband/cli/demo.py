@@ -21,6 +21,7 @@ __all__ = ["run"]
 
 PLAN_SEEDS = (10_000, 10_001, 10_002)
 MOST_PROCESSES = 4  # more of them would learn too seldom in so short a time
+VALIDATE_EVERY = 15_000  # decisions: a few times in all, as a short run's last policy need not be its best
 
 
 def run(out: Path, scenario: str, period: str, minutes: float, seeds: str, jobs: int) -> None:
@@ -59,7 +60,7 @@ def _train(scenario: str, period: str, minutes: float, jobs: int, out: Path) -> 
     config |= {"minutes": minutes, "processes": min(jobs, MOST_PROCESSES), "out": str(folder)}
     config["scenario"] = {"_target_": "greenband.registry.scenario", "name": scenario}
     config["env"]["periods"] = [period]
-    config["validation"] = {"seeds": "1000:1002", "every_steps": 10**9, "jobs": jobs}
+    config["validation"] = {"seeds": "1000:1002", "every_steps": VALIDATE_EVERY, "jobs": jobs}
     return train(config)
 
 
