@@ -29,7 +29,8 @@ class Coordinated:
     once nobody has been on its detectors for ``extension_s``; the time that it leaves over goes to those after it and
     in the end to the coordinated phases, which then start early. Every phase comes in every cycle, and gives away only
     as much as keeps all within maximum green and maximum red. Detectors reach ``detector_m`` before the stop line.
-    ``plan`` names the controller that holds the plan.
+    ``plan`` names the controller that holds the plan; it runs as it is for the first cycle, as SUMO starts its rings
+    anywhere.
 
     Source: SUMO's type ``NEMA`` (https://sumo.dlr.de/docs/Simulation/NEMA.html), offsets as in NEMA TS2; FHWA, Traffic
     Signal Timing Manual, FHWA-HOP-08-024, 2008, chapter 6.
@@ -39,7 +40,7 @@ class Coordinated:
             fit into two rings.
     """
 
-    interval_s = 60
+    interval_s = 1
     blind = True
 
     def __init__(self, plan: str = "existing", extension_s: float = 2.0, detector_m: float = 20.0) -> None:
@@ -47,30 +48,39 @@ class Coordinated:
             if isinstance(value, str) or not value > 0:
                 raise BadInput(f"{name}={value!r}: must be a number above 0")
         self._plan, self._extension_s, self._detector_m = plan, extension_s, detector_m
+        self._source: FixedPlan | None = None
         self.programs: tuple[Program, ...] = ()
 
-    def reset(self, scenario: Scenario, period: str) -> None:
-        """Take the plan of the period and make the programs."""
+    def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
+        """Take the plan of the period and make the programs; returns the stages to begin with."""
         if scenario.period(period).plans:
             raise BadInput(f"coordinated control runs one plan; period {period} of {scenario.name} has several")
         source = registry.controller(self._plan)
         if not isinstance(source, FixedPlan):
             raise BadInput(f"plan={self._plan!r}: coordinated control needs a fixed plan, and that is none")
-        source.reset(scenario, period)
-        table = scenario.demand(period)
+        begin_with, table, start_s = (
+            source.reset(scenario, period),
+            scenario.demand(period),
+            scenario.period(period).start_s,
+        )
+        self._source = source
         self.programs = tuple(
-            self._program(signal, signal.limits(scenario.timing), plan, main_stage(signal, scenario, table))
+            self._program(signal, signal.limits(scenario.timing), plan, main_stage(signal, scenario, table), start_s)
             for signal, plan in ((scenario.network.signals[name], plan) for name, plan in source.active.items())
         )
+        return begin_with
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
-        """Nothing: SUMO decides."""
-        return {}
+        """The plan's stages where SUMO has not taken over."""
+        if self._source is None:
+            return {}
+        waiting = {program.signal for program in self.programs if measurement.time_s < program.since_s}
+        return {name: stage for name, stage in self._source.decide(measurement).items() if name in waiting}
 
-    def _program(self, signal: Signal, limits: Limits, plan: TimingPlan, coordinated: int) -> Program:
+    def _program(self, signal: Signal, limits: Limits, plan: TimingPlan, coordinated: int, start_s: int) -> Program:
         order = [timing.stage for timing in plan.stages]
         rings = rings_of(signal, order, coordinated)
-        starts = dict(zip(order, _starts(plan), strict=True))
+        offset_s = (plan.offset_s + dict(zip(order, _starts(plan), strict=True))[coordinated]) % plan.cycle_s
         splits = {timing.stage: timing.go_s for timing in plan.stages}
         settings = {
             "coordinate-mode": "true",
@@ -88,7 +98,7 @@ class Coordinated:
         return Program(
             signal=signal.id,
             kind="NEMA",
-            offset_s=(plan.offset_s + starts[coordinated]) % plan.cycle_s,
+            offset_s=offset_s,
             phases=tuple(
                 {
                     "name": str(number),
@@ -104,6 +114,7 @@ class Coordinated:
             ),
             settings=settings,
             stages=_stages_by_name(rings),
+            since_s=_in_step_s(start_s + plan.cycle_s, offset_s + splits[coordinated] // 2, plan.cycle_s),
         )
 
 
@@ -137,6 +148,11 @@ def shortest_greens(rings: Rings, splits_s: Mapping[int, int], limits: Limits) -
             break
         least |= tried
     return least
+
+
+def _in_step_s(earliest_s: int, within_s: int, cycle_s: int) -> int:
+    """The first time from ``earliest_s`` on that is ``within_s`` into a cycle."""
+    return earliest_s + (within_s - earliest_s) % cycle_s
 
 
 def _starts(plan: TimingPlan) -> Iterator[int]:

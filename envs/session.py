@@ -77,7 +77,9 @@ class Session:
         partial = len(self.signals) < len(scenario.network.signals)
         self._others = registry.controller(config.others) if partial else None
         if hasattr(self._others, "programs"):
-            raise BadInput(f"others={config.others!r}: SUMO runs that controller's signals, and a learner cannot see them")
+            raise BadInput(
+                f"others={config.others!r}: SUMO runs that controller's signals, and a learner cannot see them"
+            )
         clock = set(scenario.network.signals) - set(self.signals) if getattr(self._others, "blind", False) else ()
         self._loops = {period: ControlLoop(scenario, period, config.sensing, clock) for period in config.periods}
         self._period = config.periods[0]

@@ -10,7 +10,7 @@ from greenband.detectors import Report, detectors
 from greenband.errors import BadInput, UnknownName
 from greenband.fallback import FixedPatterns
 from greenband.faults import Faults
-from greenband.programs import Program, Readback
+from greenband.programs import PROGRAM_ID, Program, Readback
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement, SensingConfig, SignalView
 from greenband.signals import Interlock
@@ -65,6 +65,7 @@ class ControlLoop:
         self._watched = [name for name in network.signals if name not in by_the_clock]
         self._blind: list[str] = []
         self.interlocks: dict[str, Interlock] = {}
+        self._programs: list[Program] = []  # that SUMO has not taken over yet
         self._readbacks: dict[str, Readback] = {}
         self._shown: dict[str, str] = {}
         self._simulation: Simulation | None = None
@@ -104,10 +105,9 @@ class ControlLoop:
     ) -> Measurement:
         """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``.
 
-        Signals with one of ``programs`` are left to SUMO.
+        Signals with one of ``programs`` are left to SUMO, from the program's time on.
         """
         self.close()
-        signals = self.scenario.network.signals
         self._simulation = Simulation(
             self.scenario,
             self.period_name,
@@ -120,13 +120,12 @@ class ControlLoop:
         )
         self.now = self._simulation.now
         self._reset_sensing(seed)
-        self._readbacks = {
-            program.signal: Readback(program, signals[program.signal], self.limits[program.signal], self.now)
-            for program in programs
-        }
+        at_once = [program for program in programs if program.since_s <= self.now]
+        self._programs = [program for program in programs if program not in at_once]
+        self._readbacks = {program.signal: self._readback(program) for program in at_once}
         self.interlocks = {
             name: Interlock(signal.stages, self.limits[name], self.now, (begin_with or {}).get(name, 0))
-            for name, signal in signals.items()
+            for name, signal in self.scenario.network.signals.items()
             if name not in self._readbacks
         }
         self._shown = {}
@@ -148,8 +147,10 @@ class ControlLoop:
         until = min(self.now + seconds, self.period.end_s)
         while self.now < until:
             self._guide_blind()
+            self._hand_over()
             change = min((interlock.next_change for interlock in self.interlocks.values()), default=math.inf)
-            self.now = int(min(self.now + 1 if self._blind or self._readbacks else until, change))
+            every_second = self._blind or self._readbacks or self._programs
+            self.now = int(min(self.now + 1 if every_second else until, change))
             self.simulation.advance(self.now)
             for readback in self._readbacks.values():
                 readback.follow(self.simulation.api, self.now)
@@ -215,6 +216,18 @@ class ControlLoop:
             for name in self._blind:
                 self.interlocks[name].request(self._patterns.stage_at(name, self.now))
             self._show()
+
+    def _hand_over(self) -> None:
+        """Leave signals to SUMO whose time has come."""
+        for program in [program for program in self._programs if program.since_s <= self.now]:
+            self._programs.remove(program)
+            log = self.interlocks.pop(program.signal).executed
+            self._readbacks[program.signal] = self._readback(program, log)
+            self.simulation.api.trafficlight.setProgram(program.signal, PROGRAM_ID)
+
+    def _readback(self, program: Program, log: Sequence[tuple[int, int]] = ()) -> Readback:
+        signal = self.scenario.network.signals[program.signal]
+        return Readback(program, signal, self.limits[program.signal], self.now, log)
 
     def _show(self) -> None:
         for name, interlock in self.interlocks.items():

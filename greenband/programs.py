@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from greenband.network import Signal
 from greenband.signals import Limits
 
-__all__ = ["Program", "Readback", "write"]
+__all__ = ["PROGRAM_ID", "Program", "Readback", "write"]
 
 PROGRAM_ID = "greenband"
 
@@ -32,6 +32,7 @@ class Program:
         settings: SUMO's parameters of the type.
         stages: which stage is green under a phase name; other phases are changes between stages.
         bounded: SUMO may overrun a phase's ``maxDur``, so the phase is ended from outside.
+        since_s: when SUMO takes over, in s; the start of the simulation by default. Until then the program runs unseen.
     """
 
     signal: str
@@ -41,6 +42,7 @@ class Program:
     settings: Mapping[str, str]
     stages: Mapping[str, int]
     bounded: bool = False
+    since_s: int = 0
 
     def element(self) -> ET.Element:
         """The program as SUMO reads it."""
@@ -63,11 +65,14 @@ class Readback:
     """The stages that a program of SUMO's shows at one signal, logged as the interlock logs its own.
 
     ``executed`` holds (time in s at which the change to the stage began, stage). Phases that are no stage, such as
-    those in which only one ring of two has moved on, count as the stage before them.
+    those in which only one ring of two has moved on, count as the stage before them. ``before`` is the log until SUMO
+    took over.
     """
 
-    def __init__(self, program: Program, signal: Signal, limits: Limits, now: int) -> None:
-        self.executed: list[tuple[int, int]] = []
+    def __init__(
+        self, program: Program, signal: Signal, limits: Limits, now: int, before: Iterable[tuple[int, int]] = ()
+    ) -> None:
+        self.executed: list[tuple[int, int]] = list(before)
         self._program, self._signal, self._limits = program, signal, limits
         self._begin = now
         self._phase, self._since = -1, now
