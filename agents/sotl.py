@@ -23,15 +23,16 @@ class SelfOrganising:
 
     Every stage on red adds up the vehicles before its stop lines, second by second. The one with most, once that is
     ``threshold_veh_s`` or more, turns green and begins anew, unless there are still vehicles before the green, but no
-    more than ``platoon_veh``: those pass first. Vehicles are counted as far as the sensing reaches; those that may turn
-    on red wait for nobody and are left out.
+    more than ``platoon_veh``: those pass first. Where nobody is before the green, the threshold need not be reached.
+    Vehicles are counted as far as the sensing reaches; those that may turn on red wait for nobody and are left out.
 
     Source: ``sotl-platoon`` of Gershenson, Self-organizing traffic lights, Complex Systems 16 (2005), as in Cools,
     Gershenson and D'Hooghe, Self-organizing traffic lights: a realistic simulation, in Advances in Applied
-    Self-Organizing Systems (2013); here for junctions of any number of stages.
+    Self-Organizing Systems (2013); the rule for a green without vehicles is that of Gershenson and Rosenblueth,
+    Self-organizing traffic lights at multiple-street intersections, Complexity 17 (2012). Here for any number of stages.
     """
 
-    def __init__(self, threshold_veh_s: float = 200.0, platoon_veh: float = 3.0, interval_s: int = 1) -> None:
+    def __init__(self, threshold_veh_s: float = 400.0, platoon_veh: float = 1.0, interval_s: int = 1) -> None:
         for name, value in (("threshold_veh_s", threshold_veh_s), ("platoon_veh", platoon_veh)):
             if isinstance(value, str) or value < 0:
                 raise BadInput(f"{name}={value!r}: must be a number of at least 0")
@@ -55,10 +56,12 @@ class SelfOrganising:
         green = serves[view.stage]
         gathered += (serves * (1 - green)) @ view.present * self.interval_s
         gathered[view.stage] = 0.0
-        waited = np.where(view.allowed, gathered, -1.0)
-        best = int(np.argmax(waited))
-        tail = 0 < float(green @ view.present) <= self._platoon
-        return best if waited[best] >= self._threshold and best != view.stage and not tail else None
+        waited = np.where(view.allowed, gathered, 0.0)
+        best, before_green = int(np.argmax(waited)), float(green @ view.present)
+        if best == view.stage or 0 < before_green <= self._platoon:
+            return None
+        enough = 0.0 if before_green == 0 else self._threshold
+        return best if waited[best] > 0 and waited[best] >= enough else None
 
 
 def _served(signal: Signal) -> Floats:

@@ -12,6 +12,8 @@ import pytest
 
 from greenband import registry
 from greenband.agents.actuated import Actuated, DelayBased, longest_greens, stage_phases
+from greenband.agents.fixed import FixedPlan
+from greenband.cli.plan import make_plans
 from greenband.control import run
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
@@ -140,3 +142,11 @@ def test_runs_with_people_are_safe(name: str, people: Scenario, shorten: Callabl
     done = run_one(Task(resolve(name), shorten(people, duration_s=400), "AM", 10_000))
     assert done.violations == ()
     assert done.collisions == 0
+
+
+def test_a_plan_can_be_made_of_what_sumo_did(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
+    short = shorten(jincheng, duration_s=900)
+    plans = make_plans(resolve("actuated"), short, ["AM"], [10_000], jobs=1)
+    FixedPlan(plans).reset(short, "AM")
+    greens = {timing.stage: timing.go_s for timing in plans.plans["AM"]["J11"].stages}
+    assert greens[0] > greens[1]

@@ -39,15 +39,20 @@ def lights(jincheng: Scenario) -> SelfOrganising:
 
 def test_red_gathers_until_the_threshold(lights: SelfOrganising) -> None:
     """Four vehicles on red, of the cross street: 4, 8, 12, 16, then 20 vehicle-seconds."""
-    asked = [lights.decide(view({4: 3, 10: 1})) for _ in range(5)]
+    asked = [lights.decide(view({1: 9, 4: 3, 10: 1})) for _ in range(5)]
     assert asked == [{}, {}, {}, {}, {"J11": 2}]
+
+
+def test_an_empty_green_ends_for_anybody(lights: SelfOrganising) -> None:
+    assert lights.decide(view({})) == {}
+    assert lights.decide(view({4: 1})) == {"J11": 2}
 
 
 def test_it_begins_anew_with_the_green(lights: SelfOrganising) -> None:
     for _ in range(4):
-        lights.decide(view({4: 4}))
+        lights.decide(view({1: 9, 4: 4}))
     lights.decide(view({4: 4}, stage=2))
-    assert [lights.decide(view({4: 4})) for _ in range(5)] == [{}, {}, {}, {}, {"J11": 2}]
+    assert [lights.decide(view({1: 9, 4: 4})) for _ in range(5)] == [{}, {}, {}, {}, {"J11": 2}]
 
 
 def test_the_stage_with_most_comes_first(lights: SelfOrganising) -> None:
