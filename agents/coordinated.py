@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from greenband import registry
 from greenband.agents.fixed import FixedPlan
@@ -58,15 +59,18 @@ class Coordinated:
         source = registry.controller(self._plan)
         if not isinstance(source, FixedPlan):
             raise BadInput(f"plan={self._plan!r}: coordinated control needs a fixed plan, and that is none")
-        begin_with, table, start_s = (
-            source.reset(scenario, period),
-            scenario.demand(period),
-            scenario.period(period).start_s,
-        )
+        begin_with, table = source.reset(scenario, period), scenario.demand(period)
+        signals, start_s = scenario.network.signals, scenario.period(period).start_s
         self._source = source
         self.programs = tuple(
-            self._program(signal, signal.limits(scenario.timing), plan, main_stage(signal, scenario, table), start_s)
-            for signal, plan in ((scenario.network.signals[name], plan) for name, plan in source.active.items())
+            self._program(
+                signals[name],
+                signals[name].limits(scenario.timing),
+                plan,
+                main_stage(signals[name], scenario, table),
+                start_s,
+            )
+            for name, plan in source.active.items()
         )
         return begin_with
 
@@ -78,44 +82,45 @@ class Coordinated:
         return {name: stage for name, stage in self._source.decide(measurement).items() if name in waiting}
 
     def _program(self, signal: Signal, limits: Limits, plan: TimingPlan, coordinated: int, start_s: int) -> Program:
-        order = [timing.stage for timing in plan.stages]
-        rings = rings_of(signal, order, coordinated)
-        offset_s = (plan.offset_s + dict(zip(order, _starts(plan), strict=True))[coordinated]) % plan.cycle_s
+        rings = rings_of(signal, [timing.stage for timing in plan.stages], coordinated)
+        offset_s = (plan.offset_s + _green_starts(plan)[coordinated]) % plan.cycle_s
         splits = {timing.stage: timing.go_s for timing in plan.stages}
-        settings = {
-            "coordinate-mode": "true",
-            "controllerType": "TS2",
-            "total-cycle-length": str(plan.cycle_s),
-            "ring1": _listed(rings.slots[0]),
-            "ring2": _listed(rings.slots[1]),
-            "barrierPhases": _listed(rings.crossing),
-            "coordinatePhases": _listed(rings.coordinated),
-            "minRecall": _listed(sorted(rings.phases)),
-            "detector-length": str(self._detector_m),
-            "detector-length-leftTurnLane": str(self._detector_m),
-        }
-        least = shortest_greens(rings, splits, limits)
         return Program(
             signal=signal.id,
             kind="NEMA",
             offset_s=offset_s,
-            phases=tuple(
-                {
-                    "name": str(number),
-                    "duration": ANY,
-                    "minDur": str(least[phase.stage]),
-                    "maxDur": str(splits[phase.stage]),
-                    "vehext": str(self._extension_s),
-                    "yellow": str(limits.yellow_s),
-                    "red": str(limits.all_red_s),
-                    "state": _state(signal, phase),
-                }
-                for number, phase in sorted(rings.phases.items())
-            ),
-            settings=settings,
+            phases=tuple(self._phases(signal, limits, rings, splits)),
+            settings={
+                "coordinate-mode": "true",
+                "controllerType": "TS2",
+                "total-cycle-length": str(plan.cycle_s),
+                "ring1": _listed(rings.slots[0]),
+                "ring2": _listed(rings.slots[1]),
+                "barrierPhases": _listed(rings.crossing),
+                "coordinatePhases": _listed(rings.coordinated),
+                "minRecall": _listed(sorted(rings.phases)),
+                "detector-length": str(self._detector_m),
+                "detector-length-leftTurnLane": str(self._detector_m),
+            },
             stages=_stages_by_name(rings),
-            since_s=_in_step_s(start_s + plan.cycle_s, offset_s + splits[coordinated] // 2, plan.cycle_s),
+            since_s=_first_s(start_s + plan.cycle_s, offset_s + splits[coordinated] // 2, plan.cycle_s),
         )
+
+    def _phases(
+        self, signal: Signal, limits: Limits, rings: Rings, splits_s: Mapping[int, int]
+    ) -> Iterator[Mapping[str, str]]:
+        least = shortest_greens(rings, splits_s, limits)
+        for number, phase in sorted(rings.phases.items()):
+            yield {
+                "name": str(number),
+                "duration": ANY,
+                "minDur": str(least[phase.stage]),
+                "maxDur": str(splits_s[phase.stage]),
+                "vehext": str(self._extension_s),
+                "yellow": str(limits.yellow_s),
+                "red": str(limits.all_red_s),
+                "state": _state(signal, phase),
+            }
 
 
 def main_stage(signal: Signal, scenario: Scenario, table: Demand) -> int:
@@ -150,17 +155,15 @@ def shortest_greens(rings: Rings, splits_s: Mapping[int, int], limits: Limits) -
     return least
 
 
-def _in_step_s(earliest_s: int, within_s: int, cycle_s: int) -> int:
+def _first_s(earliest_s: int, within_s: int, cycle_s: int) -> int:
     """The first time from ``earliest_s`` on that is ``within_s`` into a cycle."""
     return earliest_s + (within_s - earliest_s) % cycle_s
 
 
-def _starts(plan: TimingPlan) -> Iterator[int]:
-    """Seconds from the plan's reference point to each stage's green."""
-    clock = 0
-    for timing in plan.stages:
-        yield clock
-        clock += timing.duration_s
+def _green_starts(plan: TimingPlan) -> dict[int, int]:
+    """Per stage, seconds from the plan's reference point to its green."""
+    clocks = accumulate((timing.duration_s for timing in plan.stages), initial=0)
+    return {timing.stage: clock for timing, clock in zip(plan.stages, clocks, strict=False)}
 
 
 def _state(signal: Signal, phase: RingPhase) -> str:

@@ -29,7 +29,8 @@ class SelfOrganising:
     Source: ``sotl-platoon`` of Gershenson, Self-organizing traffic lights, Complex Systems 16 (2005), as in Cools,
     Gershenson and D'Hooghe, Self-organizing traffic lights: a realistic simulation, in Advances in Applied
     Self-Organizing Systems (2013); the rule for a green without vehicles is that of Gershenson and Rosenblueth,
-    Self-organizing traffic lights at multiple-street intersections, Complexity 17 (2012). Here for any number of stages.
+    Self-organizing traffic lights at multiple-street intersections, Complexity 17 (2012). Here for any number of
+    stages.
     """
 
     def __init__(self, threshold_veh_s: float = 400.0, platoon_veh: float = 1.0, interval_s: int = 1) -> None:
