@@ -47,6 +47,11 @@ class FixedPlan:
             for name, plan in self._active.items()
         }
 
+    @property
+    def active(self) -> Mapping[str, TimingPlan]:
+        """The plans in force, by signal."""
+        return self._active
+
     def _checked(self, scenario: Scenario, period: str) -> Mapping[str, TimingPlan]:
         if period not in self._plans.plans:
             raise BadInput(f"the plan has no period {period}: it has {', '.join(self._plans.plans)}")

@@ -67,6 +67,7 @@ class Session:
 
     Raises:
         UnknownName: the scenario lacks a period or a signal of the configuration.
+        BadInput: the other signals' controller is one that SUMO runs.
     """
 
     def __init__(self, scenario: Scenario, config: EpisodeConfig) -> None:
@@ -75,6 +76,10 @@ class Session:
         self._rows = [list(scenario.network.signals).index(name) for name in self.signals]
         partial = len(self.signals) < len(scenario.network.signals)
         self._others = registry.controller(config.others) if partial else None
+        if hasattr(self._others, "programs"):
+            raise BadInput(
+                f"others={config.others!r}: SUMO runs that controller's signals, and a learner cannot see them"
+            )
         clock = set(scenario.network.signals) - set(self.signals) if getattr(self._others, "blind", False) else ()
         self._loops = {period: ControlLoop(scenario, period, config.sensing, clock) for period in config.periods}
         self._period = config.periods[0]

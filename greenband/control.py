@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from greenband.detectors import Report, detectors
 from greenband.errors import BadInput, UnknownName
 from greenband.fallback import FixedPatterns
 from greenband.faults import Faults
+from greenband.programs import PROGRAM_ID, Program, Readback
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement, SensingConfig, SignalView
 from greenband.signals import Interlock
@@ -21,7 +23,8 @@ __all__ = ["ControlLoop", "Controller", "run"]
 class Controller(Protocol):
     """Decides which stage each signal should show. Asked every ``interval_s`` seconds.
 
-    One that only reads the clock may say so with an attribute ``blind = True``; it is spared the detectors.
+    One that only reads the clock may say so with an attribute ``blind = True``; it is spared the detectors. One that
+    leaves signals to SUMO has an attribute ``programs``, filled by ``reset``: the programs that SUMO runs there.
     """
 
     interval_s: int
@@ -38,7 +41,8 @@ class ControlLoop:
 
     SUMO is stopped only where a lamp changes or a decision is due. A signal whose last measurement found it blind for
     longer than good values are held follows its fixed pattern, whatever is requested, until a measurement finds its
-    data back; signals in ``by_the_clock`` need no data and are left alone.
+    data back; signals in ``by_the_clock`` need no data and are left alone. A signal that SUMO runs itself has no
+    interlock and is not measured; what it shows is read back each second.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class ControlLoop:
         self._watched = [name for name in network.signals if name not in by_the_clock]
         self._blind: list[str] = []
         self.interlocks: dict[str, Interlock] = {}
+        self._programs: list[Program] = []  # that SUMO has not taken over yet
+        self._readbacks: dict[str, Readback] = {}
         self._shown: dict[str, str] = {}
         self._simulation: Simulation | None = None
         self.now = self.period.start_s
@@ -77,6 +83,12 @@ class ControlLoop:
         return self._simulation
 
     @property
+    def executed(self) -> dict[str, list[tuple[int, int]]]:
+        """Per signal, the stages executed so far as (time in s at which each was called in, stage index)."""
+        logs: dict[str, Readback | Interlock] = {**self.interlocks, **self._readbacks}
+        return {name: list(logs[name].executed) for name in self.scenario.network.signals}
+
+    @property
     def done(self) -> bool:
         """Whether the period's end is reached."""
         return self.now >= self.period.end_s
@@ -86,21 +98,35 @@ class ControlLoop:
         seed: int,
         *,
         begin_with: Mapping[str, int] | None = None,
+        programs: Sequence[Program] = (),
         demand: float = 1.0,
         records: Records | None = None,
         backend: Backend = "auto",
     ) -> Measurement:
-        """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``."""
+        """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``.
+
+        Signals with one of ``programs`` are left to SUMO, from the program's time on.
+        """
         self.close()
-        loops = [loop for seeing in self._detectors.values() for loop in seeing.loops]
         self._simulation = Simulation(
-            self.scenario, self.period_name, seed, demand=demand, records=records, loops=loops, backend=backend
+            self.scenario,
+            self.period_name,
+            seed,
+            demand=demand,
+            records=records,
+            loops=[loop for seeing in self._detectors.values() for loop in seeing.loops],
+            programs=programs,
+            backend=backend,
         )
         self.now = self._simulation.now
         self._reset_sensing(seed)
+        at_once = [program for program in programs if program.since_s <= self.now]
+        self._programs = [program for program in programs if program not in at_once]
+        self._readbacks = {program.signal: self._readback(program) for program in at_once}
         self.interlocks = {
             name: Interlock(signal.stages, self.limits[name], self.now, (begin_with or {}).get(name, 0))
             for name, signal in self.scenario.network.signals.items()
+            if name not in self._readbacks
         }
         self._shown = {}
         self._show()
@@ -121,9 +147,13 @@ class ControlLoop:
         until = min(self.now + seconds, self.period.end_s)
         while self.now < until:
             self._guide_blind()
-            change = min(interlock.next_change for interlock in self.interlocks.values())
-            self.now = int(min(self.now + 1 if self._blind else until, change))
+            self._hand_over()
+            change = min((interlock.next_change for interlock in self.interlocks.values()), default=math.inf)
+            every_second = self._blind or self._readbacks or self._programs
+            self.now = int(min(self.now + 1 if every_second else until, change))
             self.simulation.advance(self.now)
+            for readback in self._readbacks.values():
+                readback.follow(self.simulation.api, self.now)
             for interlock in self.interlocks.values():
                 interlock.tick(self.now)
             self._show()
@@ -187,6 +217,18 @@ class ControlLoop:
                 self.interlocks[name].request(self._patterns.stage_at(name, self.now))
             self._show()
 
+    def _hand_over(self) -> None:
+        """Leave signals to SUMO whose time has come."""
+        for program in [program for program in self._programs if program.since_s <= self.now]:
+            self._programs.remove(program)
+            log = self.interlocks.pop(program.signal).executed
+            self._readbacks[program.signal] = self._readback(program, log)
+            self.simulation.api.trafficlight.setProgram(program.signal, PROGRAM_ID)
+
+    def _readback(self, program: Program, log: Sequence[tuple[int, int]] = ()) -> Readback:
+        signal = self.scenario.network.signals[program.signal]
+        return Readback(program, signal, self.limits[program.signal], self.now, log)
+
     def _show(self) -> None:
         for name, interlock in self.interlocks.items():
             if self._shown.get(name) != interlock.lamps:
@@ -216,9 +258,10 @@ def run(
     loop = ControlLoop(scenario, period, sensing, by_the_clock)
     try:
         begin_with = controller.reset(scenario, period)
-        loop.reset(seed, begin_with=begin_with, demand=demand, records=records, backend=backend)
+        programs = getattr(controller, "programs", ())
+        loop.reset(seed, begin_with=begin_with, programs=programs, demand=demand, records=records, backend=backend)
         while not loop.done:
             loop.step(controller.decide(loop.perceive(controller)), controller.interval_s)
-        return {name: list(interlock.executed) for name, interlock in loop.interlocks.items()}
+        return loop.executed
     finally:
         loop.close()

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from greenband import programs as sumo_programs
 from greenband import sumo
 from greenband.errors import SimulationError, UnknownName
+from greenband.programs import Program
 from greenband.scenario import Scenario
 
 __all__ = ["Backend", "InductionLoop", "Records", "Simulation"]
@@ -76,6 +78,7 @@ class Simulation:
         demand: factor on all flows.
         records: where SUMO keeps trips and displayed lamps; None keeps nothing, which is faster.
         loops: induction loops to lay; what they count is asked of ``api.inductionloop``.
+        programs: programs that SUMO is to run instead of the network's; nobody else may ``show`` lamps there.
         backend: ``auto`` takes libsumo, or TraCI where this process already runs a session; ``libsumo``, ``traci`` or
             ``gui`` ask for one; ``host:port`` is a SUMO that waits there, started with ``--remote-port`` on any
             network, which sees this machine's files.
@@ -94,6 +97,7 @@ class Simulation:
         demand: float = 1.0,
         records: Records | None = None,
         loops: Sequence[InductionLoop] = (),
+        programs: Sequence[Program] = (),
         backend: Backend = "auto",
     ) -> None:
         if backend not in BACKENDS and not re.fullmatch(r"[^:]*:\d{1,5}", backend):
@@ -103,7 +107,7 @@ class Simulation:
         self._scratch = tempfile.TemporaryDirectory(prefix="greenband-")
         self._libsumo, self._remote = False, ":" in backend
         try:
-            command = self._command(period, seed, demand, records, loops)
+            command = self._command(period, seed, demand, records, loops, programs)
             self.api = self._connect(command, backend)
         except BaseException:
             self._scratch.cleanup()
@@ -158,7 +162,13 @@ class Simulation:
         self.close()
 
     def _command(
-        self, period: str, seed: int, demand: float, records: Records | None, loops: Sequence[InductionLoop]
+        self,
+        period: str,
+        seed: int,
+        demand: float,
+        records: Records | None,
+        loops: Sequence[InductionLoop],
+        programs: Sequence[Program],
     ) -> list[str]:
         scenario, scratch = self.scenario, Path(self._scratch.name)
         routes = scratch / "routes.rou.xml"
@@ -169,6 +179,10 @@ class Simulation:
             laid = scratch / "loops.add.xml"
             _write_loops(laid, loops, self.period.end_s)
             additional.append(str(laid))
+        if programs:
+            loaded = scratch / "programs.add.xml"
+            sumo_programs.write(loaded, programs)
+            additional.append(str(loaded))
         if records is not None:
             records.folder.mkdir(parents=True, exist_ok=True)
             recorder = scratch / "lamps.add.xml"

@@ -46,6 +46,12 @@ def test_an_unknown_controller_of_the_others_is_named(shixin_short: Scenario) ->
         Session(shixin_short, EpisodeConfig(signals=some, others="maxpresure"))
 
 
+def test_a_controller_that_sumo_runs_cannot_be_beside_a_learner(shixin_short: Scenario) -> None:
+    some = tuple(list(shixin_short.network.signals)[:1])
+    with pytest.raises(BadInput, match="others='actuated': SUMO runs that controller's signals"):
+        Session(shixin_short, EpisodeConfig(signals=some, others="actuated"))
+
+
 def test_signals_come_in_the_networks_order(shixin_short: Scenario) -> None:
     names = list(shixin_short.network.signals)
     assert controlled_signals(shixin_short, EpisodeConfig()) == names

@@ -412,6 +412,16 @@ def test_a_nema_program_is_not_blamed_for_yellow(tmp_path: Path) -> None:
     assert simulated(made.scenario).violations == ()
 
 
+@pytest.mark.parametrize("subject", ["actuated", "coordinated", "delaybased", "sotl"])
+def test_responsive_control_of_a_foreign_network_is_safe(subject: str, grid: Path, tmp_path: Path) -> None:
+    made = bring(tmp_path / "made", "made", net=grid)
+    run = simulated(made.scenario, subject)
+    assert run.violations == ()
+    assert set(run.executed) == set(made.scenario.network.signals)
+    assert all(len(log) > 10 for log in run.executed.values())
+    assert run.metrics["throughput_veh"] > 20
+
+
 def test_nothing_is_left_of_an_import_that_fails(junction: Path, rewritten: Make, tmp_path: Path) -> None:
     lamps = len(states(junction)[0])
     place = tmp_path / "place"

@@ -1,0 +1,190 @@
+"""Coordinated control in two rings by SUMO's NEMA controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+
+from greenband import registry
+from greenband.agents.fixed import FixedPlan
+from greenband.agents.rings import RingPhase, Rings, rings_of
+from greenband.demand import Demand, FlowTable
+from greenband.errors import BadInput
+from greenband.network import Signal
+from greenband.plan.model import TimingPlan
+from greenband.plan.splits import movement_flows
+from greenband.programs import Program
+from greenband.scenario import Scenario
+from greenband.sensing import Measurement
+from greenband.signals import Limits
+
+__all__ = ["Coordinated", "shortest_greens"]
+
+ANY = "99"  # SUMO wants a duration and does not use it
+
+
+class Coordinated:
+    """Actuated phases within the cycle, splits and offsets of a plan.
+
+    The stage of the main road's through traffic is coordinated: its green ends as the plan has it. Another phase ends
+    once nobody has been on its detectors for ``extension_s``; the time that it leaves over goes to those after it and
+    in the end to the coordinated phases, which then start early. Every phase comes in every cycle, and gives away only
+    as much as keeps all within maximum green and maximum red. Detectors reach ``detector_m`` before the stop line.
+    ``plan`` names the controller that holds the plan; it runs as it is for the first cycle, as SUMO starts its rings
+    anywhere.
+
+    Source: SUMO's type ``NEMA`` (https://sumo.dlr.de/docs/Simulation/NEMA.html), offsets as in NEMA TS2; FHWA, Traffic
+    Signal Timing Manual, FHWA-HOP-08-024, 2008, chapter 6.
+
+    Raises (on reset):
+        BadInput: ``plan`` is no fixed plan or does not fit; the period has several plans; or a signal's stages do not
+            fit into two rings.
+    """
+
+    interval_s = 1
+    blind = True
+
+    def __init__(self, plan: str = "existing", extension_s: float = 2.0, detector_m: float = 20.0) -> None:
+        for name, value in (("extension_s", extension_s), ("detector_m", detector_m)):
+            if isinstance(value, str) or not value > 0:
+                raise BadInput(f"{name}={value!r}: must be a number above 0")
+        self._plan, self._extension_s, self._detector_m = plan, extension_s, detector_m
+        self._source: FixedPlan | None = None
+        self.programs: tuple[Program, ...] = ()
+
+    def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
+        """Take the plan of the period and make the programs; returns the stages to begin with."""
+        if scenario.period(period).plans:
+            raise BadInput(f"coordinated control runs one plan; period {period} of {scenario.name} has several")
+        source = registry.controller(self._plan)
+        if not isinstance(source, FixedPlan):
+            raise BadInput(f"plan={self._plan!r}: coordinated control needs a fixed plan, and that is none")
+        begin_with, table = source.reset(scenario, period), scenario.demand(period)
+        signals, start_s = scenario.network.signals, scenario.period(period).start_s
+        self._source = source
+        self.programs = tuple(
+            self._program(
+                signals[name],
+                signals[name].limits(scenario.timing),
+                plan,
+                main_stage(signals[name], scenario, table),
+                start_s,
+            )
+            for name, plan in source.active.items()
+        )
+        return begin_with
+
+    def decide(self, measurement: Measurement) -> Mapping[str, int]:
+        """The plan's stages where SUMO has not taken over."""
+        if self._source is None:
+            return {}
+        waiting = {program.signal for program in self.programs if measurement.time_s < program.since_s}
+        return {name: stage for name, stage in self._source.decide(measurement).items() if name in waiting}
+
+    def _program(self, signal: Signal, limits: Limits, plan: TimingPlan, coordinated: int, start_s: int) -> Program:
+        rings = rings_of(signal, [timing.stage for timing in plan.stages], coordinated)
+        offset_s = (plan.offset_s + _green_starts(plan)[coordinated]) % plan.cycle_s
+        splits = {timing.stage: timing.go_s for timing in plan.stages}
+        return Program(
+            signal=signal.id,
+            kind="NEMA",
+            offset_s=offset_s,
+            phases=tuple(self._phases(signal, limits, rings, splits)),
+            settings={
+                "coordinate-mode": "true",
+                "controllerType": "TS2",
+                "total-cycle-length": str(plan.cycle_s),
+                "ring1": _listed(rings.slots[0]),
+                "ring2": _listed(rings.slots[1]),
+                "barrierPhases": _listed(rings.crossing),
+                "coordinatePhases": _listed(rings.coordinated),
+                "minRecall": _listed(sorted(rings.phases)),
+                "detector-length": str(self._detector_m),
+                "detector-length-leftTurnLane": str(self._detector_m),
+            },
+            stages=_stages_by_name(rings),
+            since_s=_first_s(start_s + plan.cycle_s, offset_s + splits[coordinated] // 2, plan.cycle_s),
+        )
+
+    def _phases(
+        self, signal: Signal, limits: Limits, rings: Rings, splits_s: Mapping[int, int]
+    ) -> Iterator[Mapping[str, str]]:
+        least = shortest_greens(rings, splits_s, limits)
+        for number, phase in sorted(rings.phases.items()):
+            yield {
+                "name": str(number),
+                "duration": ANY,
+                "minDur": str(least[phase.stage]),
+                "maxDur": str(splits_s[phase.stage]),
+                "vehext": str(self._extension_s),
+                "yellow": str(limits.yellow_s),
+                "red": str(limits.all_red_s),
+                "state": _state(signal, phase),
+            }
+
+
+def main_stage(signal: Signal, scenario: Scenario, table: Demand) -> int:
+    """The stage to coordinate: the one that serves most of the main road's flow, or of all where that does not pass."""
+    whole = {route for routes in scenario.mainline.values() for route in routes}
+    through = FlowTable(tuple(flow for flow in table.motor_flows if flow.id in whole), "")
+    for flows in (movement_flows(through), movement_flows(table)):
+        served = [sum(flows.get(signal.movements[k].id, 0.0) for k in stage.movements) for stage in signal.stages]
+        if any(served):
+            return served.index(max(served))
+    return 0
+
+
+def shortest_greens(rings: Rings, splits_s: Mapping[int, int], limits: Limits) -> dict[int, int]:
+    """Least green per stage in s: the minimum, or more where a stage that gave away all above it would break a limit.
+
+    What the others give away lengthens the coordinated green, which must keep the maximum; and a phase that comes early
+    in one cycle and late in the next is red for longer than in the plan. No stage gives away more than the rest may.
+    """
+    order = [rings.phases[number].stage for number in (*rings.slots[0][2:], *rings.slots[0][:2]) if number]
+    *others, coordinated = order
+    intergreen = limits.intergreen_s
+    cycle = sum(splits_s[stage] + intergreen for stage in order)
+    least = {**splits_s, coordinated: limits.min_green_s[coordinated]}
+    for given in range(1, max(splits_s.values()) + 1):
+        tried = {stage: max(limits.min_green_s[stage], splits_s[stage] - given) for stage in others}
+        saved = [splits_s[stage] - tried[stage] for stage in others]
+        reds = [cycle + sum(saved[:k]) - tried[stage] for k, stage in enumerate(others)]
+        if splits_s[coordinated] + sum(saved) > limits.max_green_s or max(reds) > limits.max_red_s:
+            break
+        least |= tried
+    return least
+
+
+def _first_s(earliest_s: int, within_s: int, cycle_s: int) -> int:
+    """The first time from ``earliest_s`` on that is ``within_s`` into a cycle."""
+    return earliest_s + (within_s - earliest_s) % cycle_s
+
+
+def _green_starts(plan: TimingPlan) -> dict[int, int]:
+    """Per stage, seconds from the plan's reference point to its green."""
+    clocks = accumulate((timing.duration_s for timing in plan.stages), initial=0)
+    return {timing.stage: clock for timing, clock in zip(plan.stages, clocks, strict=False)}
+
+
+def _state(signal: Signal, phase: RingPhase) -> str:
+    """A phase's lamps: its stage's, or where it has part of a stage its own links, all others on red."""
+    stage = signal.stages[phase.stage]
+    if phase.links == stage.greens:
+        return stage.state
+    stops = {i for other in signal.stages for i, lamp in enumerate(other.state) if lamp == "s"}
+    red = ("s" if i in stops else "r" for i in range(signal.lamps))
+    return "".join(stage.state[i] if i in phase.links else lamp for i, lamp in enumerate(red))
+
+
+def _stages_by_name(rings: Rings) -> dict[str, int]:
+    """SUMO names what is shown by the phases of both rings; a stage is shown when both are of it."""
+    return {
+        f"{one}+{two}": rings.phases[one].stage
+        for one in filter(None, rings.slots[0])
+        for two in filter(None, rings.slots[1])
+        if rings.phases[one].stage == rings.phases[two].stage
+    }
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
