@@ -15,41 +15,49 @@ from dataclasses import dataclass
 from greenband.network import Signal
 from greenband.plan.artery import Artery, Way, find_artery
 from greenband.plan.display import lamps_by_second
-from greenband.plan.maxband import Bands, Direction, bandwidth_s, maximise
+from greenband.plan.maxband import Direction
 from greenband.plan.model import TimingPlan
 from greenband.plan.offsets import streams
+from greenband.plan.progression import Progression, measure, progress
 from greenband.plan.splits import SATURATION_VEH_H_LANE, lane_group, movement_flows
+from greenband.plan.webster import webster
 from greenband.scenario import Scenario
 from greenband.signals import GREEN
 
-__all__ = ["GreenWave", "coordinate"]
+__all__ = ["Wave", "coordinate", "greenwave"]
 
 Stop = tuple[str, int]  # a signal and the index of the movement that passes it
 
 
 @dataclass(frozen=True)
-class GreenWave:
-    """Plans by signal and the green bands that they give an artery; None where a scenario has no artery."""
+class Wave:
+    """Plans by signal and the progression that they give an artery; None where a scenario has no artery."""
 
     plans: dict[str, TimingPlan]
     artery: Artery | None = None
-    bands: Bands | None = None
+    progression: Progression | None = None
 
     def describe(self) -> str:
-        """Cycle, bandwidths and efficiency (mean bandwidth over the cycle) in one line."""
+        """Cycle and green bands in one line, in s and as shares of the cycle; of sections too where it was cut."""
         cycle = next(iter(self.plans.values())).cycle_s
-        if self.artery is None or self.bands is None:
+        if self.artery is None or self.progression is None:
             return f"cycle {cycle} s, no two signals in a line"
-        widths = {self.artery.outbound.name: self.bands.outbound_s}
-        if self.artery.inbound is not None:
-            widths[self.artery.inbound.name] = self.bands.inbound_s
-        told = ", ".join(f"{name} {width:.1f} s ({width / cycle:.0%})" for name, width in widths.items())
-        efficiency = sum(widths.values()) / len(widths) / cycle
-        first, last = self.artery.signals[0], self.artery.signals[-1]
-        return f"cycle {cycle} s, green bands {first} to {last}: {told}, efficiency {efficiency:.0%}"
+        found, names = self.progression, self.artery.signals
+        told = [self._bands(names[0], names[-1], found.outbound_s, found.inbound_s)]
+        if len(found.sections) > 1:
+            longer = [section for section in found.sections if section.last > section.first]
+            told += [self._bands(names[s.first], names[s.last], s.outbound_s, s.inbound_s) for s in longer]
+        return f"cycle {cycle} s, green bands {'; '.join(told)}"
+
+    def _bands(self, first: str, last: str, outbound_s: float, inbound_s: float) -> str:
+        assert self.artery is not None
+        ways = [(self.artery.outbound, outbound_s), (self.artery.inbound, inbound_s)]
+        cycle = next(iter(self.plans.values())).cycle_s
+        widths = (f"{way.name} {width:.0f} s ({width / cycle:.0%})" for way, width in ways if way is not None)
+        return f"{first} to {last} {', '.join(widths)}"
 
 
-def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan], clear_queues: bool) -> GreenWave:
+def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan], clear_queues: bool) -> Wave:
     """The plans, all of one cycle, with offsets for the widest green bands; in whole seconds, as the bands are then.
 
     The bands share out as traffic does: their ratio is that of the mean flows along the artery, inbound over outbound.
@@ -57,19 +65,27 @@ def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan],
     """
     artery = find_artery(scenario, period)
     if artery is None:
-        return GreenWave({name: plan.model_copy(update={"offset_s": 0}) for name, plan in plans.items()})
+        return Wave({name: plan.model_copy(update={"offset_s": 0}) for name, plan in plans.items()})
     road = _Road(scenario, period, plans, artery, clear_queues)
     cycle, outbound = next(iter(plans.values())).cycle_s, road.direction(artery.outbound)
     inbound = None if artery.inbound is None else road.direction(artery.inbound)
-    best = maximise(cycle, outbound, inbound, road.ratio())
-    offsets = tuple(float(round(offset - best.offsets_s[0]) % cycle) for offset in best.offsets_s)
-    back = 0.0 if inbound is None else float(bandwidth_s(cycle, inbound, offsets))
-    at = {name: int(offset) for name, offset in zip(artery.signals, offsets, strict=True)}
-    return GreenWave(
+    found = progress(cycle, outbound, inbound, road.ratio())
+    offsets = tuple(float(round(offset) % cycle) for offset in found.offsets_s)
+    at = dict(zip(artery.signals, map(int, offsets), strict=True))
+    return Wave(
         {name: plan.model_copy(update={"offset_s": at.get(name, 0)}) for name, plan in plans.items()},
         artery,
-        Bands(offsets, float(bandwidth_s(cycle, outbound, offsets)), back),
+        measure(cycle, outbound, inbound, offsets, [(section.first, section.last) for section in found.sections]),
     )
+
+
+def greenwave(scenario: Scenario, period: str, max_cycle_s: int, clear_queues: bool) -> Wave:
+    """Webster's plans, coordinated.
+
+    Raises:
+        BadInput: the limits of the signals allow no common cycle.
+    """
+    return coordinate(scenario, period, webster(scenario, period, max_cycle_s), clear_queues)
 
 
 class _Road:

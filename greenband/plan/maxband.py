@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bands", "Direction", "bandwidth_s", "maximise"]
+__all__ = ["Bands", "Direction", "band_middle_s", "bandwidth_s", "maximise"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,6 +34,12 @@ class Direction:
     start_s: tuple[float, ...]
     green_s: tuple[float, ...]
     passes_s: tuple[float, ...]
+
+    def part(self, first: int, last: int) -> Direction:
+        """The stretch from one signal to another, both included."""
+        here = slice(first, last + 1)
+        passes = self.passes_s[here]
+        return Direction(self.start_s[here], self.green_s[here], tuple(at - passes[0] for at in passes))
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,24 @@ def bandwidth_s(cycle_s: float, way: Direction, offsets_s: npt.ArrayLike) -> Flo
     Returns:
         widths in s, shape ``[...]``.
     """
+    widths: Floats = _widths(cycle_s, way, offsets_s)[1].max(axis=-1)
+    return widths
+
+
+def band_middle_s(cycle_s: float, way: Direction, offsets_s: npt.ArrayLike) -> float:
+    """When the middle of the widest band passes the first signal, in s after a cycle's start."""
+    begins, widths = _widths(cycle_s, way, offsets_s)
+    widest = int(widths.argmax())
+    return float(begins[widest] + widths[widest] / 2) % cycle_s
+
+
+def _widths(cycle_s: float, way: Direction, offsets_s: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Where each green begins for that vehicle, and how wide a band is that begins there; both ``[..., signals]``."""
     green = np.asarray(way.green_s)
-    begins = np.asarray(offsets_s, dtype=np.float64) + way.start_s - way.passes_s
+    begins: Floats = np.asarray(offsets_s, dtype=np.float64) + way.start_s - way.passes_s
     late = np.mod((begins[..., :, None] - begins[..., None, :]).round(6), cycle_s)  # [.., where it begins, whose green]
     left = np.where(green >= cycle_s, cycle_s, green - late)
-    widths: Floats = left.min(axis=-1).max(axis=-1).clip(min=0.0)
-    return widths
+    return begins, left.min(axis=-1).clip(min=0.0)
 
 
 def maximise(
