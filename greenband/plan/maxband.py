@@ -6,8 +6,8 @@ linear programming, Operations Research 14 (1966); Little, Kelson and Gartner, M
 arteries and triangular networks, Transportation Research Record 795 (1981). Here with the cycle, the speeds and the
 order of stages as given; HiGHS solves it.
 
-Times are in seconds. Where MAXBAND lets the band advance by a queue clearance time at a signal, the caller shortens the
-travel time that leads there.
+Times are in seconds. Where MAXBAND lets a band advance by a queue clearance time at a signal, the caller would shorten
+the travel time that leads there.
 """
 
 from __future__ import annotations
