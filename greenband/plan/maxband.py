@@ -22,6 +22,8 @@ __all__ = ["Bands", "Direction", "band_middle_s", "bandwidth_s", "maximise"]
 
 Floats = npt.NDArray[np.float64]
 
+SOLVED, INFEASIBLE = 0, 2  # what scipy.optimize.milp reports
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -94,9 +96,9 @@ def maximise(
         cycle_s: the common cycle.
         outbound: greens and travel times along the order of signals.
         inbound: those against it; None on a one-way street.
-        ratio: inbound over outbound traffic. Below 1 the inbound band is at least this multiple of the outbound one,
-            above 1 at most, at 1 the two are equal; None lets their sum alone count, even if one gets all of it. Where
-            no offsets give both a band, the widest one in either direction is taken.
+        ratio: inbound over outbound traffic; the bands' own lies between it and 1. (MAXBAND's constraint, and besides
+            the busier direction has no narrower band; without that it may get none.) None lets the sum of the bands
+            alone count, even if one gets all of it. Where no offsets give both a band, one gets the widest.
     """
     if inbound is None:
         return _bands(cycle_s, outbound, None, _one_way(outbound))
@@ -110,11 +112,8 @@ def _worth(bands: Bands, ratio: float | None) -> float:
     out, back = bands.outbound_s, bands.inbound_s
     if ratio is None:
         return out + back
-    if ratio <= 1:
-        out = min(out, back / ratio)
-    if ratio >= 1:
-        back = min(back, ratio * out)
-    return out + ratio * back
+    back = min(back, max(ratio, 1) * out)
+    return min(out, back / min(ratio, 1)) + ratio * back
 
 
 def _bands(cycle_s: float, outbound: Direction, inbound: Direction | None, offsets_s: Floats) -> Bands:
@@ -150,16 +149,19 @@ def _both_ways(cycle_s: float, outbound: Direction, inbound: Direction, ratio: f
         LinearConstraint(np.hstack([zero, zero, -column, one, -one, -one]), -d, -d),
     ]
     if ratio is not None:
-        row = np.zeros((1, 3 + 3 * n))
-        row[0, :2] = -ratio, 1
-        constraints.append(LinearConstraint(row, 0 if ratio <= 1 else -np.inf, 0 if ratio >= 1 else np.inf))
+        rows = np.zeros((2, 3 + 3 * n))
+        rows[:, :2] = [[min(ratio, 1), -1], [-max(ratio, 1), 1]]
+        constraints.append(LinearConstraint(rows, -np.inf, 0))
     whole = np.concatenate([np.zeros(3 + 2 * n), np.ones(n)])
     # with m = 0 at the first signal, x lies within one cycle of d there, and so does each m of what its signal needs
     low = np.concatenate([[0, 0, d[0] - 1], np.zeros(2 * n), [0], np.floor(d[1:] - d[0] - 2)])
     high = np.concatenate([[1, 1, d[0] + 1], green[0], green[1], [0], np.ceil(d[1:] - d[0] + 2)])
     cost = np.concatenate([[-1, -(1 if ratio is None else ratio)], np.zeros(1 + 3 * n)])
-    solved = milp(
-        cost, integrality=whole, bounds=Bounds(low, high), constraints=constraints, options={"mip_rel_gap": 0}
-    )
+    for presolve in (True, False):  # HiGHS's presolve fails on a few programmes that it can solve without
+        options = {"mip_rel_gap": 0, "presolve": presolve}
+        bounds = Bounds(low, high)
+        solved = milp(cost, integrality=whole, bounds=bounds, constraints=constraints, options=options)
+        if solved.status in (SOLVED, INFEASIBLE):
+            break
     if solved.x is not None:
         yield passes[0] - start[0] - solved.x[3 : 3 + n] * cycle_s
