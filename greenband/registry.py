@@ -99,10 +99,15 @@ def scenario(name: str, **switches: Any) -> Scenario:
     return cast(Scenario, make("scenario", base, **switches, **dict.fromkeys(switched, True)))
 
 
-def controller(name: str) -> Controller:
-    """A controller by name.
+def controller(name: str, **settings: Any) -> Controller:
+    """A controller by name, with some settings of its configuration replaced.
 
     Raises:
-        UnknownName: no such controller.
+        UnknownName: no such controller, or it has no such setting.
     """
-    return cast(Controller, make("controller", name))
+    if name in names("controller"):
+        known = [key for key in _read("controller", name) if key != "_target_"]
+        for setting in settings:
+            if setting not in known:
+                raise UnknownName(f"setting of controller {name}", setting, known)
+    return cast(Controller, make("controller", name, **settings))

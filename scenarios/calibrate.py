@@ -15,7 +15,7 @@ from greenband.demand import FlowTable, RouteFlow, save_profile
 from greenband.errors import BadInput
 from greenband.formats import json as plan_json
 from greenband.network import CAR, Network
-from greenband.plan.distil import feasible_cycles
+from greenband.plan.cycles import feasible_cycles
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,

@@ -190,21 +190,25 @@ def evaluate(
 
 @app.command()
 def plan(
-    subject: Annotated[str, typer.Argument(help="A training run, policy folder or controller.")],
+    subject: Annotated[str, typer.Argument(help="A method, or a training run, policy folder or controller.")],
     scenario: Scenario,
     out: Annotated[Path, typer.Option(help="Folder for plan.json.")],
     period: Annotated[str, typer.Option(help="Periods, or all.")] = "all",
-    seeds: Seeds = "10000:10004",
+    seeds: Annotated[
+        str | None, typer.Option(help="Training seeds to replay a policy or controller on; 10000:10004 by default.")
+    ] = None,
+    budget: Annotated[int | None, typer.Option(help="Plans that simopt tries, in simulation.")] = None,
     compare: Annotated[str, typer.Option(help="Seeds to compare existing plan, subject and table on.")] = "0:4",
     jobs: Jobs = 0,
 ) -> None:
-    """Make one fixed timing plan per junction and period from what a policy or method does.
+    """Make one fixed timing plan per junction and period.
 
-    Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
+    The methods webster, greenwave and simopt make plans themselves; from what any other subject does a plan is
+    distilled. Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
     """
     from greenband.cli import plan as command
 
-    command.run(subject, scenario, out, period, seeds, compare, jobs)
+    command.run(subject, scenario, out, period, seeds, compare, jobs, budget)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from greenband.errors import BadInput
 from greenband.scenario import Scenario
 
-__all__ = ["clock", "counting", "err", "periods_of", "processes"]
+__all__ = ["announced", "clock", "counting", "err", "periods_of", "processes"]
 
 err = Console(stderr=True, highlight=False)
 if not err.is_terminal:
@@ -57,3 +57,11 @@ def counting(label: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as progress:
         task = progress.add_task(label, total=total)
         yield lambda: progress.advance(task)
+
+
+@contextmanager
+def announced(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """As ``counting``, with a line that says what begins, for work that one may not have expected."""
+    err.print(label, soft_wrap=True)
+    with counting(label, total) as step:
+        yield step

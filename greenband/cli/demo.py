@@ -36,7 +36,9 @@ def run(out: Path, scenario: str, period: str, minutes: float, seeds: str, jobs:
     err.rule("3 of 4: turn the policy into timing tables")
     tables = _export(policy, found, period, jobs, out)
     err.rule(f"4 of 4: compare on {len(numbers)} seeds that nothing was trained or chosen on")
-    result = compare(["existing", "maxpressure", str(policy), str(tables)], found, period, numbers, jobs)
+    result = compare(
+        [resolve(text) for text in ("existing", "maxpressure", str(policy), str(tables))], found, period, numbers, jobs
+    )
     save([result], out / "results.json")
     show(result)
     summary = _summary(result, out, time.monotonic() - started)

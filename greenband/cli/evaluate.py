@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from greenband import registry
-from greenband.cli.common import counting, err, periods_of, processes
+from greenband.cli.common import announced, counting, err, periods_of, processes
 from greenband.cli.table import show
 from greenband.errors import BadInput
-from greenband.evaluation import Result, evaluate, fits, parse_seeds, resolve, save
+from greenband.evaluation import Result, Subject, evaluate, fits, parse_seeds, resolve, save, settled
 from greenband.scenario import Scenario
 from greenband.simulation import Backend
 
@@ -38,9 +38,11 @@ def run(
     periods = periods_of(found, period)
     if sensing is not None:
         registry.make("sensing", sensing)
-    fits([resolve(text) for text in subjects], found, periods)
+    named = [resolve(text) for text in subjects]
+    fits(named, found, periods)
     at_once = processes(jobs) if backend == "auto" else 1
-    results = [compare(subjects, found, name, numbers, at_once, demand, sensing, backend) for name in periods]
+    with settled(named, found, periods, processes(jobs), announced) as ready:
+        results = [compare(ready, found, name, numbers, at_once, demand, sensing, backend) for name in periods]
     for result in results:
         show(result)
     if json is not None:
@@ -49,7 +51,7 @@ def run(
 
 
 def compare(
-    subjects: Sequence[str],
+    subjects: Sequence[Subject],
     scenario: Scenario,
     period: str,
     seeds: Sequence[int],
@@ -59,8 +61,7 @@ def compare(
     backend: Backend = "auto",
 ) -> Result:
     """Evaluate with a progress bar."""
-    found = [resolve(text) for text in subjects]
-    with counting(f"{scenario.name} {period}", len(found) * len(seeds)) as step:
+    with counting(f"{scenario.name} {period}", len(subjects) * len(seeds)) as step:
         return evaluate(
-            found, scenario, period, seeds, jobs=jobs, demand=demand, sensing=sensing, backend=backend, progress=step
+            subjects, scenario, period, seeds, jobs=jobs, demand=demand, sensing=sensing, backend=backend, progress=step
         )

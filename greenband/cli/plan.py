@@ -1,12 +1,13 @@
-"""``greenband plan``: replay a subject, distil what it did into one fixed plan per junction and period."""
+"""``greenband plan``: one fixed plan per junction and period, by a method or distilled from what a subject does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from greenband import formats, registry
-from greenband.cli.common import counting, err, periods_of, processes
+from greenband.cli.common import announced, counting, err, periods_of, processes
 from greenband.cli.evaluate import compare
 from greenband.cli.table import show
 from greenband.errors import BadInput
@@ -14,24 +15,59 @@ from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.runner import Task, run_all
 from greenband.plan.distil import distil
 from greenband.plan.model import PlanSet
+from greenband.plan.planner import Planner
 from greenband.scenario import Scenario
 
 __all__ = ["make_plans", "run"]
 
+REPLAYED = "10000:10004"  # training seeds from which a plan is distilled, by default
 
-def run(subject: str, scenario: str, out: Path, period: str, seeds: str, compare_on: str, jobs: int) -> None:
+
+def run(
+    subject: str,
+    scenario: str,
+    out: Path,
+    period: str,
+    seeds: str | None,
+    compare_on: str,
+    jobs: int,
+    budget: int | None = None,
+) -> None:
     """Write ``plan.json`` into ``out``, then compare existing plan, subject and that file; ``results.json`` too."""
     found, jobs, numbers = registry.scenario(scenario), processes(jobs), parse_seeds(compare_on)
-    periods = periods_of(found, period)
-    plans = make_plans(resolve(subject), found, periods, parse_seeds(seeds), jobs)
+    periods, named = periods_of(found, period), _with_budget(resolve(subject), budget)
+    planner = named.make()
+    if isinstance(planner, Planner):
+        if seeds is not None:
+            raise BadInput(f"--seeds {seeds}: {subject} is not replayed to make its plans")
+        plans, shown = planner.plan_set(found, periods, jobs, announced), []
+    else:
+        plans, shown = (
+            make_plans(named, found, periods, parse_seeds(seeds or REPLAYED), jobs),
+            [named] if subject != "existing" else [],
+        )
     path = formats.write(plans, found, "json", out)[0]
     err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
-    subjects = list(dict.fromkeys(["existing", subject, str(path)]))
+    err.print(plans.provenance.note, soft_wrap=True)
+    subjects = [resolve("existing"), *shown, resolve(str(path))]
     results = [compare(subjects, found, name, numbers, jobs) for name in periods]
     for result in results:
         show(result)
     save(results, out / "results.json")
     err.print(f"  greenband export {path} --format all --out {out / 'tables'}", soft_wrap=True)
+
+
+def _with_budget(subject: Subject, budget: int | None) -> Subject:
+    """The subject, tuned with a budget of its own.
+
+    Raises:
+        BadInput: it has none.
+    """
+    if budget is None:
+        return subject
+    if subject.name != "simopt" or subject.config is None:
+        raise BadInput(f"--budget {budget}: {subject.name} is not tuned in simulation; simopt is")
+    return replace(subject, config={**subject.config, "evaluations": budget})
 
 
 def make_plans(

@@ -1,8 +1,20 @@
 """Simulate subjects over seeds and compare them."""
 
+from greenband.evaluation.planned import settled
 from greenband.evaluation.results import Result, SubjectResult, load, save
 from greenband.evaluation.runner import evaluate, fits
 from greenband.evaluation.seeds import parse_seeds
 from greenband.evaluation.subjects import Subject, resolve
 
-__all__ = ["Result", "Subject", "SubjectResult", "evaluate", "fits", "load", "parse_seeds", "resolve", "save"]
+__all__ = [
+    "Result",
+    "Subject",
+    "SubjectResult",
+    "evaluate",
+    "fits",
+    "load",
+    "parse_seeds",
+    "resolve",
+    "save",
+    "settled",
+]

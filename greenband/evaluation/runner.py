@@ -15,10 +15,12 @@ from pathlib import Path
 from greenband import interrupts, registry
 from greenband.control import run
 from greenband.errors import BadInput, SimulationError
+from greenband.evaluation.planned import settled
 from greenband.evaluation.results import Result, SubjectResult
 from greenband.evaluation.subjects import Subject
 from greenband.metrics import read_trips, safety_counts, trip_metrics
 from greenband.monitor import MonitorLimits, Violation, conflicts_of, crossings_of, switched_links, watch
+from greenband.plan.planner import Planner
 from greenband.scenario import Scenario
 from greenband.simulation import Backend, Records
 
@@ -179,22 +181,23 @@ def evaluate(
     if sensing is not None:
         seeing = registry.make("sensing", sensing)
         subjects = [replace(subject, sensing=seeing) for subject in subjects]
-    tasks = [Task(s, scenario, period, seed, demand, backend) for s in subjects for seed in seeds]
-    runs = run_all(tasks, jobs, progress)
+    with settled(subjects, scenario, [period], jobs) as ready:
+        tasks = [Task(s, scenario, period, seed, demand, backend) for s in ready for seed in seeds]
+        runs = run_all(tasks, jobs, progress)
     n = len(seeds)
     found = [_gather(s, runs[k * n : (k + 1) * n]) for k, s in enumerate(subjects)]
     return Result(scenario.name, period, tuple(seeds), tuple(found), demand, sensing=sensing)
 
 
 def fits(subjects: Sequence[Subject], scenario: Scenario, periods: Sequence[str]) -> None:
-    """Try every subject on every period before anything is simulated.
+    """Try every subject on every period before anything is simulated; plans that are yet to be made will fit.
 
     Raises:
         BadInput: a subject's files cannot be used, or it does not fit the scenario.
     """
     for subject in subjects:
         controller = subject.make()
-        for period in periods:
+        for period in () if isinstance(controller, Planner) else periods:
             controller.reset(scenario, period)
 
 

@@ -19,6 +19,7 @@ from statistics import median, quantiles
 from greenband import __version__, sumo
 from greenband.errors import BadInput
 from greenband.network import Signal
+from greenband.plan.cycles import feasible_cycles, least_greens
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
 from greenband.plan.offsets import align
 from greenband.plan.splits import (
@@ -33,7 +34,7 @@ from greenband.plan.splits import (
 from greenband.scenario import Period, Scenario
 from greenband.signals import Limits
 
-__all__ = ["Usage", "common_cycle_s", "distil", "distil_period", "feasible_cycles", "stage_order", "usage"]
+__all__ = ["Usage", "common_cycle_s", "distil", "distil_period", "stage_order", "usage"]
 
 Log = Mapping[str, Sequence[tuple[int, int]]]
 
@@ -181,51 +182,6 @@ def stage_order(used: Usage) -> tuple[int, ...]:
     return tuple(order)
 
 
-def feasible_cycles(limits: Mapping[str, Limits]) -> tuple[int, int]:
-    """Shortest and longest common cycle in s at which every signal can keep its limits.
-
-    Raises:
-        BadInput: there is none; the message names the two signals that exclude each other.
-    """
-    shortest = {name: sum(g + lim.intergreen_s for g in lim.min_green_s) for name, lim in limits.items()}
-    longest = {name: _longest_s(lim) for name, lim in limits.items()}
-    slow, fast = max(shortest, key=lambda n: shortest[n]), min(longest, key=lambda n: longest[n])
-    if shortest[slow] > longest[fast]:
-        raise BadInput(
-            f"no common cycle: signal {slow} needs at least {shortest[slow]} s for its minimum greens,"
-            f" signal {fast} allows at most {longest[fast]} s by its maximum green and maximum red"
-        )
-    return shortest[slow], longest[fast]
-
-
-def _longest_s(limits: Limits) -> int:
-    """Longest cycle of a signal in s: all stages at maximum green, and none red for longer than the maximum red.
-
-    A stage is red for the cycle less its own green. If every stage has ``C - max_red`` of green or more, the cycle C is
-    at least their sum with the intergreens; a longer cycle would leave some stage red too long.
-    """
-    n, between = len(limits.min_green_s), limits.intergreen_s
-    by_green = n * (limits.max_green_s + between)
-    if n == 1:
-        return by_green
-    cycles = range(by_green, 0, -1)
-    return next((c for c in cycles if _fits(limits, c)), 0)
-
-
-def _fits(limits: Limits, cycle_s: int) -> bool:
-    """Whether greens exist that fill the cycle within minima, maximum green and maximum red."""
-    floors = _floors(limits, cycle_s)
-    available = cycle_s - len(floors) * limits.intergreen_s
-    return max(floors) <= limits.max_green_s and sum(floors) <= available <= len(floors) * limits.max_green_s
-
-
-def _floors(limits: Limits, cycle_s: int) -> list[int]:
-    """Least green per stage in s: its minimum, and enough that it is not red for longer than the maximum red."""
-    if len(limits.min_green_s) == 1:
-        return list(limits.min_green_s)
-    return [max(least, cycle_s - limits.max_red_s) for least in limits.min_green_s]
-
-
 def common_cycle_s(
     limits: Mapping[str, Limits], used: Mapping[str, Usage], ratios: Mapping[str, Sequence[float]]
 ) -> int:
@@ -256,7 +212,7 @@ def _upper_quartile(values: Sequence[float]) -> float:
 
 
 def _plan(signal: Signal, limits: Limits, used: Usage, ratios: Sequence[float], cycle_s: int, name: str) -> TimingPlan:
-    floors = _floors(limits, cycle_s)
+    floors = least_greens(limits, cycle_s)
     wanted = [
         max(low, min(limits.max_green_s, math.ceil(y * cycle_s / SATURATION)))
         for low, y in zip(floors, ratios, strict=True)

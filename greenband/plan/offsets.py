@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from greenband.demand import Demand
-from greenband.network import Network, Signal
+from greenband.network import Network
+from greenband.plan.artery import passes, stop_lines
 from greenband.plan.display import lamps_by_second
 from greenband.plan.model import TimingPlan
 from greenband.plan.splits import SATURATION_VEH_H_LANE, free_turn, lane_group, movement_flows
@@ -29,7 +30,6 @@ __all__ = ["Stream", "align", "best_difference", "disperse", "release", "streams
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-SPEED_FACTOR = 0.95  # mean speed of a free platoon over the speed limit (Graded 'following' of the shipped scenarios)
 START_UP_S = 3.0  # what a vehicle loses to standing start: about v / (2 a) = 13.9 / (2 x 2.0)
 ALPHA, BETA = 0.35, 0.8  # Robertson's platoon dispersion and travel time factors
 FULLEST = 0.95  # a queue is modelled with at most this share of its capacity, so that it repeats every cycle
@@ -52,40 +52,23 @@ class Stream:
 
 def streams(network: Network, table: Demand) -> list[Stream]:
     """All streams between neighbouring signals, from the routes of a flow table; sorted by their ends."""
-    movements = {
-        (m.from_edge, m.to_edge): (signal.id, k)
-        for signal in network.signals.values()
-        for k, m in enumerate(signal.movements)
-    }
+    at = stop_lines(network)
     veh_h: dict[tuple[str, int, str, int], float] = {}
     travel_s: dict[tuple[str, int, str, int], float] = {}
     for flow in table.motor_flows:
-        for key, seconds in _passages(network, flow.edges, movements):
+        for key, seconds in _passages(network, flow.edges, at):
             veh_h[key] = veh_h.get(key, 0.0) + flow.veh_h
             travel_s[key] = seconds
     return [Stream(*key, veh_h[key], travel_s[key]) for key in sorted(veh_h)]
 
 
 def _passages(
-    network: Network, edges: Sequence[str], movements: Mapping[tuple[str, str], tuple[str, int]]
+    network: Network, edges: Sequence[str], at: Mapping[tuple[str, str], tuple[str, int]]
 ) -> Iterator[tuple[tuple[str, int, str, int], float]]:
-    """Consecutive signals of a route with the free-flow time between their stop lines in s."""
-    before: tuple[str, int] | None = None
-    seconds = 0.0
-    for pair in itertools.pairwise(edges):
-        here = movements.get(pair)
-        if here is not None:
-            if before is not None and before[0] != here[0]:
-                yield (*before, *here), seconds
-            signal, k = here
-            seconds = _crossing_s(network.signals[signal], k) + START_UP_S
-            before = here
-        seconds += network.lane_length_m(f"{pair[1]}_0") / (SPEED_FACTOR * network.edge_speed_ms(pair[1]))
-
-
-def _crossing_s(signal: Signal, k: int) -> float:
-    link = next(link for link in signal.links if link.index in signal.movements[k].links)
-    return link.length_m / (SPEED_FACTOR * link.speed_ms)
+    """Consecutive signals of a route with the time between their stop lines in s, from a standing start."""
+    for before, here in itertools.pairwise(passes(network, edges, at)):
+        if before.signal != here.signal:
+            yield (before.signal, before.movement, here.signal, here.movement), here.at_s - before.at_s + START_UP_S
 
 
 def release(arrivals: Floats, green: Bools, saturation: float) -> tuple[Floats, Floats]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from greenband.agents.fixed import FixedPlan
 from greenband.control import run
 from greenband.errors import BadInput, InfeasibleLimits
-from greenband.plan.distil import Usage, common_cycle_s, distil, feasible_cycles, stage_order, usage
+from greenband.plan.cycles import feasible_cycles
+from greenband.plan.distil import Usage, common_cycle_s, distil, stage_order, usage
 from greenband.scenario import Period, Scenario
 from greenband.signals import Limits, SignalTiming
 
@@ -91,16 +92,6 @@ def test_a_cycle_can_be_given(jincheng: Scenario) -> None:
     assert [plan.cycle_s for _, plan in plans] == [99, 120]
     with pytest.raises(BadInput, match="period AM: a common cycle of 65 s is not allowed: 66 to 233 s are"):
         distil(jincheng, {"AM": [log]}, "x", cycles_s={"AM": 65})
-
-
-def test_feasible_cycles_by_hand() -> None:
-    one = Limits(3, 2, (15, 8), max_green_s=40, max_red_s=180)
-    assert feasible_cycles({"a": one}) == (33, 90)
-    tight = Limits(3, 2, (10, 10), max_green_s=90, max_red_s=30)
-    # greens of at least C - 30 each and C - 10 in all: C = 50
-    assert feasible_cycles({"a": one, "b": tight}) == (33, 50)
-    with pytest.raises(BadInput, match=r"signal slow needs at least 95 s .* signal b allows at most 50 s"):
-        feasible_cycles({"slow": Limits(3, 2, (45, 40)), "b": tight})
 
 
 def test_common_cycle_is_the_demand_s_where_policies_hurry() -> None:

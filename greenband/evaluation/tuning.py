@@ -1,0 +1,199 @@
+"""Tuning of a fixed plan in simulation by the covariance matrix adaptation evolution strategy (CMA-ES).
+
+Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772 (2016), by the author's library pycma. The search
+starts at the green wave. All plans of a generation meet the traffic of the same training seeds, and the next generation
+that of fresh ones, so that no plan is fitted to one realisation; their mean delay decides. The plan to keep is chosen
+on validation seeds among the start, the strategy's final mean and the best plan of its last generation: it is never
+worse there than the start.
+
+Tuning takes minutes to hours, so its result is kept in the user's cache under a key of everything that it depends on,
+and so is every delay that was simulated: an interrupted tuning, run again, goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from greenband import __version__, sumo
+from greenband.demand import RouteFile
+from greenband.errors import BadInput
+from greenband.evaluation.runner import Task, run_all
+from greenband.evaluation.subjects import Subject
+from greenband.files import write_text
+from greenband.formats import json as plan_json
+from greenband.plan.model import PlanSet, TimingPlan
+from greenband.plan.planner import Watch, plan_set
+from greenband.plan.search import PlanSpace
+from greenband.scenario import Scenario
+
+__all__ = ["Budget", "tuned"]
+
+TRAINING_SEED, VALIDATION_SEED = 10_000, 1_000
+LEAST_EVALUATIONS = 4  # of a generation
+REVISION = 1  # of the search itself; part of the key
+
+Plans = Mapping[str, TimingPlan]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a tuning may cost.
+
+    ``evaluations`` counts plans that the strategy tries, each on ``seeds`` training seeds; then at most three plans run
+    on ``validation_seeds``.
+
+    Raises:
+        BadInput: fewer plans than a generation has, or no seed.
+    """
+
+    evaluations: int = 100
+    seeds: int = 1
+    validation_seeds: int = 4
+
+    def __post_init__(self) -> None:
+        if self.evaluations < LEAST_EVALUATIONS:
+            raise BadInput(
+                f"a budget of {self.evaluations} plans is too small: at least {LEAST_EVALUATIONS} are needed"
+            )
+        if self.seeds < 1 or not 1 <= self.validation_seeds <= 100:
+            raise BadInput("a tuning needs 1 training seed or more, and 1 to 100 validation seeds")
+
+
+def tuned(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, jobs: int, watch: Watch) -> PlanSet:
+    """The tuned plan of a period, from the cache or, once, by simulation.
+
+    Args:
+        scenario: where.
+        period: when; one with plans of its own.
+        max_cycle_s: of the green wave at which the search starts.
+        budget: what the search may cost.
+        jobs: simulations at a time.
+        watch: progress, one step a simulation.
+
+    Raises:
+        BadInput: the limits of the signals allow no common cycle.
+        SimulationError: SUMO failed.
+    """
+    kept = _folder() / f"{_key(scenario, period, max_cycle_s, budget)}.json"
+    try:
+        return plan_json.read(kept)
+    except BadInput:  # not there, or unusable
+        found = _tune(scenario, period, max_cycle_s, budget, jobs, watch, kept.with_suffix(".delays.json"))
+    plan_json.write(found, kept)
+    return found
+
+
+def _folder() -> Path:
+    """Where tuned plans are kept; ``GREENBAND_CACHE`` in the environment moves it."""
+    import platformdirs
+
+    root = os.environ.get("GREENBAND_CACHE")
+    return (Path(root) if root else platformdirs.user_cache_path("greenband")) / "tuned"
+
+
+def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget) -> str:
+    """Hash of all that a tuning depends on: the scenario's files, the period, the budget, and the versions."""
+    demand = scenario.demand(period)
+    content = demand.path.read_bytes() if isinstance(demand, RouteFile) else repr(demand).encode()
+    about = [scenario.model_dump_json(exclude={"folder"}), period, max_cycle_s, asdict(budget)]
+    digest = hashlib.sha256(json.dumps([*about, REVISION, __version__, sumo.version_string()]).encode())
+    for name in (scenario.network_file, *scenario.additional_files):
+        digest.update((scenario.folder / name).read_bytes())
+    digest.update(content)
+    return digest.hexdigest()[:24]
+
+
+def _tune(
+    scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, jobs: int, watch: Watch, kept: Path
+) -> PlanSet:
+    space = PlanSpace(scenario, period, max_cycle_s)
+    start = space.plans([0.0] * space.dimension)
+    size = min(4 + int(3 * math.log(space.dimension)), budget.evaluations)  # pycma's own choice of a generation
+    generations = budget.evaluations // size if space.dimension > 1 else 0
+    training = range(TRAINING_SEED, TRAINING_SEED + generations * budget.seeds)
+    validation = range(VALIDATION_SEED, VALIDATION_SEED + budget.validation_seeds)
+    label = f"tuning {scenario.name} {period}: {size * generations} plans by CMA-ES"
+    with watch(label, size * len(training) + 3 * len(validation)) as step:
+        trials = _Trials(scenario, period, jobs, step, kept)
+        batches = [training[k : k + budget.seeds] for k in range(0, len(training), budget.seeds)]
+        candidates = [start, *_search(space, size, batches, trials.delays)]
+        delays = trials.delays(candidates, validation)
+    best = min(range(len(candidates)), key=lambda k: delays[k])
+    note = (
+        f"{period}: best of {size * generations} plans by CMA-ES, {delays[best]:.1f} s/veh on validation seeds"
+        f" {validation[0]} to {validation[-1]} (green wave {delays[0]:.1f})"
+    )
+    return plan_set(scenario, "simopt", {period: candidates[best]}, note, training)
+
+
+def _search(
+    space: PlanSpace,
+    size: int,
+    batches: Sequence[Sequence[int]],
+    delays: Callable[[Sequence[Plans], Sequence[int]], list[float]],
+) -> Iterator[Plans]:
+    """The strategy's mean and best plan after as many generations as there are batches of seeds."""
+    import cma
+
+    if not batches:
+        return
+    rng = np.random.default_rng(TRAINING_SEED)
+    options: dict[str, Any] = {
+        "popsize": size,
+        "verbose": -10,  # neither prints nor writes files
+        "seed": np.nan,  # leaves numpy's own generator alone
+        "randn": lambda *shape: rng.standard_normal(shape),
+    }
+    strategy = cma.CMAEvolutionStrategy([0.0] * space.dimension, 1.0, options)
+    for seeds in batches:
+        points = strategy.ask()
+        plans = [space.plans(point) for point in points]
+        found = delays(plans, seeds)
+        strategy.tell(points, found)
+    yield space.plans(strategy.result.xfavorite)
+    yield plans[int(np.argmin(found))]
+
+
+class _Trials:
+    """Delays of plans in simulation, each plan and seed once; kept in a file."""
+
+    def __init__(self, scenario: Scenario, period: str, jobs: int, step: Callable[[], None], kept: Path) -> None:
+        self._scenario, self._period, self._jobs, self._step, self._kept = scenario, period, jobs, step, kept
+        try:
+            self._known: dict[str, float] = dict(json.loads(kept.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            self._known = {}
+
+    def delays(self, candidates: Sequence[Plans], seeds: Sequence[int]) -> list[float]:
+        """Mean delay of each of some plans in s/veh."""
+        sets = [plan_set(self._scenario, "simopt", {self._period: plans}, "") for plans in candidates]
+        wanted = {f"{plans.content_hash} {seed}": (plans, seed) for plans in sets for seed in seeds}
+        new = {key: trial for key, trial in wanted.items() if key not in self._known}
+        for _ in range(len(sets) * len(seeds) - len(new)):
+            self._step()
+        if new:
+            self._simulate(new)
+        return [float(np.mean([self._known[f"{plans.content_hash} {seed}"] for seed in seeds])) for plans in sets]
+
+    def _simulate(self, trials: Mapping[str, tuple[PlanSet, int]]) -> None:
+        with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
+            tasks = []
+            for number, (plans, seed) in enumerate(trials.values()):
+                file = Path(folder) / f"{number}.json"
+                plan_json.write(plans, file)
+                tasks.append(Task(Subject("simopt", plan=file), self._scenario, self._period, seed))
+            runs = run_all(tasks, self._jobs, self._step)
+        if not all(run.metrics for run in runs):
+            raise BadInput(f"scenario {self._scenario.name}, period {self._period}: no trips to tune a plan on")
+        self._known |= {key: run.metrics["delay_s"] for key, run in zip(trials, runs, strict=True)}
+        write_text(self._kept, json.dumps(self._known, indent=1))

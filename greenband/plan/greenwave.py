@@ -1,0 +1,119 @@
+"""A green wave: Webster's cycle and splits, offsets by MAXBAND for both directions of the artery.
+
+Vehicles in a band are taken to drive at ``SPEED_FACTOR`` times the speed limit of each link; they join no queue, as
+MAXBAND's queue clearance time is 0 (estimated from the flows that turn in, it made the wave slower in simulation). The
+order of stages is the network's: through traffic of both directions is green in the same stage as a rule, so that
+MAXBAND's choice of leading or lagging left turns would change nothing; where it is not, the programme knows when each
+direction is green. Signals off the artery keep offset 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from greenband.network import Signal
+from greenband.plan.artery import Artery, Way, find_artery
+from greenband.plan.display import lamps_by_second
+from greenband.plan.maxband import Direction
+from greenband.plan.model import TimingPlan
+from greenband.plan.progression import Progression, measure, progress
+from greenband.plan.splits import movement_flows
+from greenband.plan.webster import webster
+from greenband.scenario import Scenario
+from greenband.signals import GREEN
+
+__all__ = ["Wave", "coordinate", "greenwave"]
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Plans by signal and the progression that they give an artery; None where a scenario has no artery."""
+
+    plans: dict[str, TimingPlan]
+    artery: Artery | None = None
+    progression: Progression | None = None
+
+    def describe(self) -> str:
+        """Cycle and green bands in one line, in s and as shares of the cycle; of sections too where it was cut."""
+        cycle = next(iter(self.plans.values())).cycle_s
+        if self.artery is None or self.progression is None:
+            return f"cycle {cycle} s, no two signals in a line"
+        found, names = self.progression, self.artery.signals
+        told = [self._bands(names[0], names[-1], found.outbound_s, found.inbound_s)]
+        if len(found.sections) > 1:
+            longer = [section for section in found.sections if section.last > section.first]
+            told += [self._bands(names[s.first], names[s.last], s.outbound_s, s.inbound_s) for s in longer]
+        return f"cycle {cycle} s, green bands {'; '.join(told)}"
+
+    def _bands(self, first: str, last: str, outbound_s: float, inbound_s: float) -> str:
+        assert self.artery is not None
+        ways = [(self.artery.outbound, outbound_s), (self.artery.inbound, inbound_s)]
+        cycle = next(iter(self.plans.values())).cycle_s
+        widths = (f"{way.name} {width:.0f} s ({width / cycle:.0%})" for way, width in ways if way is not None)
+        return f"{first} to {last} {', '.join(widths)}"
+
+
+def greenwave(scenario: Scenario, period: str, max_cycle_s: int) -> Wave:
+    """Webster's plans, coordinated.
+
+    Raises:
+        BadInput: the limits of the signals allow no common cycle.
+    """
+    return coordinate(scenario, period, webster(scenario, period, max_cycle_s))
+
+
+def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan]) -> Wave:
+    """The plans, all of one cycle, with offsets for the widest green bands; in whole seconds, as the bands are then.
+
+    The bands share out as traffic does: their ratio is that of the mean flows along the artery, inbound over outbound.
+    """
+    artery = find_artery(scenario, period)
+    if artery is None:
+        return Wave({name: plan.model_copy(update={"offset_s": 0}) for name, plan in plans.items()})
+    cycle, outbound = next(iter(plans.values())).cycle_s, _direction(scenario, plans, artery, artery.outbound)
+    inbound = None if artery.inbound is None else _direction(scenario, plans, artery, artery.inbound)
+    found = progress(cycle, outbound, inbound, _ratio(scenario, period, artery))
+    offsets = tuple(float(round(offset) % cycle) for offset in found.offsets_s)
+    at = dict(zip(artery.signals, map(int, offsets), strict=True))
+    return Wave(
+        {name: plan.model_copy(update={"offset_s": at.get(name, 0)}) for name, plan in plans.items()},
+        artery,
+        measure(cycle, outbound, inbound, offsets, [(section.first, section.last) for section in found.sections]),
+    )
+
+
+def _direction(scenario: Scenario, plans: Mapping[str, TimingPlan], artery: Artery, way: Way) -> Direction:
+    """A way of the artery under the plans."""
+    stops = zip(artery.signals, way.movements, strict=True)
+    greens = [_longest_green(scenario.network.signals[name], plans[name], k) for name, k in stops]
+    start, length = zip(*greens, strict=True)
+    return Direction(start, length, way.passes_s)
+
+
+def _ratio(scenario: Scenario, period: str, artery: Artery) -> float | None:
+    """Inbound over outbound traffic; None where one of them has none."""
+    if artery.inbound is None:
+        return None
+    flows, signals = movement_flows(scenario.demand(period)), scenario.network.signals
+
+    def total(way: Way) -> float:
+        stops = zip(artery.signals, way.movements, strict=True)
+        return sum(flows.get(signals[name].movements[k].id, 0.0) for name, k in stops)
+
+    out, back = total(artery.outbound), total(artery.inbound)
+    return back / out if out > 0 and back > 0 else None
+
+
+def _longest_green(signal: Signal, plan: TimingPlan, k: int) -> tuple[int, int]:
+    """The longest stretch of the cycle in which a movement may go: its start after the offset, and its length, in s."""
+    links = signal.movements[k].links
+    green = [any(lamps[i] in GREEN for i in links) for lamps in lamps_by_second(signal, plan)]
+    if all(green):
+        return 0, plan.cycle_s
+    red = green.index(False)  # counted from there no stretch is cut in two
+    runs = itertools.groupby(range(red, red + plan.cycle_s), key=lambda second: green[second % plan.cycle_s])
+    stretches = [list(run) for is_green, run in runs if is_green]
+    longest = max(stretches, key=len, default=[0])
+    return longest[0] % plan.cycle_s, len(longest) if stretches else 0
