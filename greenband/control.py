@@ -9,6 +9,7 @@ from greenband.detectors import Report, detectors
 from greenband.errors import BadInput, UnknownName
 from greenband.fallback import FixedPatterns
 from greenband.faults import Faults
+from greenband.incident import Incident
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement, SensingConfig, SignalView
 from greenband.signals import Interlock
@@ -88,13 +89,21 @@ class ControlLoop:
         begin_with: Mapping[str, int] | None = None,
         demand: float = 1.0,
         records: Records | None = None,
+        incident: Incident | None = None,
         backend: Backend = "auto",
     ) -> Measurement:
         """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``."""
         self.close()
         loops = [loop for seeing in self._detectors.values() for loop in seeing.loops]
         self._simulation = Simulation(
-            self.scenario, self.period_name, seed, demand=demand, records=records, loops=loops, backend=backend
+            self.scenario,
+            self.period_name,
+            seed,
+            demand=demand,
+            records=records,
+            loops=loops,
+            incident=incident,
+            backend=backend,
         )
         self.now = self._simulation.now
         self._reset_sensing(seed)
@@ -203,9 +212,10 @@ def run(
     demand: float = 1.0,
     sensing: SensingConfig | None = None,
     records: Records | None = None,
+    incident: Incident | None = None,
     backend: Backend = "auto",
 ) -> dict[str, list[tuple[int, int]]]:
-    """Run a controller for a whole period.
+    """Run a controller for a whole period; it is not told of an ``incident``.
 
     Returns:
         Per signal, the executed stages as (time in s at which it was called in, stage index).
@@ -216,7 +226,7 @@ def run(
     loop = ControlLoop(scenario, period, sensing, by_the_clock)
     try:
         begin_with = controller.reset(scenario, period)
-        loop.reset(seed, begin_with=begin_with, demand=demand, records=records, backend=backend)
+        loop.reset(seed, begin_with=begin_with, demand=demand, records=records, incident=incident, backend=backend)
         while not loop.done:
             loop.step(controller.decide(loop.perceive(controller)), controller.interval_s)
         return {name: list(interlock.executed) for name, interlock in loop.interlocks.items()}
