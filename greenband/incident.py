@@ -5,13 +5,15 @@ It stands in the way as a real one does: others see it and change lanes, or queu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from greenband.demand import RouteFlow
 from greenband.errors import BadInput, UnknownName
-from greenband.network import Network, Signal
+from greenband.network import Movement, Signal
 from greenband.scenario import Scenario
 
 __all__ = ["BREAKDOWN", "MIDDLE", "Incident", "find_incident"]
@@ -61,8 +63,8 @@ class Incident:
 def find_incident(scenario: Scenario, period: str, where: str) -> Incident:
     """Where and when the incident of a period happens, for a signal or ``MIDDLE``.
 
-    It is before the signal's busiest through movement, halfway along the longest edge with two lanes or more that leads
-    to it, on the lane furthest from the kerb, and begins a quarter into the measured time.
+    It is on the busiest approach with two lanes or more straight on, in the middle of the last edge before the stop
+    line, on the through lane furthest from the kerb, and begins a quarter into the measured time.
 
     Raises:
         UnknownName: there is no such signal.
@@ -71,13 +73,12 @@ def find_incident(scenario: Scenario, period: str, where: str) -> Incident:
     network, span = scenario.network, scenario.period(period)
     if where != MIDDLE and where not in network.signals:
         raise UnknownName("signal for --incident", where, [MIDDLE, *network.signals])
-    flows = [(flow.edges, flow.veh_h) for flow in scenario.demand(period).motor_flows]
+    flows = scenario.demand(period).motor_flows
     name = _middle(scenario, period) if where == MIDDLE else where
-    edges = _approach(network, network.signals[name], flows)
-    if not edges:
-        raise BadInput(f"--incident {where}: no approach that leads straight on has two lanes or more")
-    edge = max(edges, key=network.edge_time_s)
-    lane = network.car_lanes(edge)[-1]
+    movement = _busiest(network.signals[name], flows)
+    if movement is None:
+        raise BadInput(f"--incident {where}: no traffic goes straight on there on two lanes or more")
+    lane = movement.from_lanes[-1]
     return Incident(lane, round(network.lane_length_m(lane) / 2, 1), (span.begin_s + span.duration_s // 4) // 60 * 60)
 
 
@@ -92,16 +93,11 @@ def _middle(scenario: Scenario, period: str) -> str:
     return passed[len(passed) // 2]
 
 
-def _approach(network: Network, signal: Signal, flows: list[tuple[tuple[str, ...], float]]) -> list[str]:
-    """Edges with two lanes or more on which the busiest through movement comes to the signal."""
-    found: dict[str, tuple[float, list[str]]] = {}
-    for movement in signal.movements:
-        pair = movement.from_edge, movement.to_edge
-        for edges, veh_h in flows if movement.turn == "through" else ():
-            if pair in pairwise(edges):
-                ahead = edges[: edges.index(movement.from_edge) + 1]
-                wide = [e for e in ahead if e in signal.approaches and len(network.car_lanes(e)) > 1]
-                total, longest = found.get(movement.id, (0.0, []))
-                found[movement.id] = total + veh_h, max(longest, wide, key=len)
-    usable = [row for row in found.values() if row[1]]
-    return max(usable, key=lambda row: row[0])[1] if usable else []
+def _busiest(signal: Signal, flows: Sequence[RouteFlow]) -> Movement | None:
+    """The through movement with most traffic, of those with two lanes or more."""
+    volumes = {
+        m.id: sum(flow.veh_h for flow in flows if (m.from_edge, m.to_edge) in pairwise(flow.edges))
+        for m in signal.movements
+    }
+    wide = [m for m in signal.movements if m.turn == "through" and len(m.from_lanes) > 1 and volumes[m.id]]
+    return max(wide, key=lambda m: volumes[m.id], default=None)

@@ -186,10 +186,6 @@ class Network:
         """Length of a lane in metres."""
         return float(self._net.getLane(lane).getLength())
 
-    def car_lanes(self, edge: str) -> list[str]:
-        """Lanes of an edge that cars may use, from the kerb on."""
-        return [str(lane.getID()) for lane in self._net.getEdge(edge).getLanes() if lane.allows(CAR)]
-
     def edge_speed_ms(self, edge: str) -> float:
         """Speed limit of an edge in m/s."""
         return float(self._net.getEdge(edge).getSpeed())

@@ -180,6 +180,9 @@ def evaluate(
         str | None,
         typer.Option(help="A lane closed for 10 minutes before this signal; middle takes the middle of the road."),
     ] = None,
+    emissions: Annotated[
+        bool, typer.Option("--emissions", help="Measure CO2 too; nearly doubles the time of a simulation.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write every figure of every seed to this file.")] = None,
     resume: Annotated[
@@ -207,6 +210,7 @@ def evaluate(
         demand=demand,
         sensing=sensing,
         incident=incident,
+        emissions=emissions,
         json=json,
         parquet=parquet,
         resume=resume,

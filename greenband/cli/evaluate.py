@@ -12,7 +12,7 @@ from greenband.cli.common import counting, err, periods_of, processes
 from greenband.cli.table import show, show_junctions
 from greenband.errors import BadInput, UnknownName
 from greenband.evaluation import Result, evaluate, fits, parse_seeds, resolve, save
-from greenband.evaluation.parquet import write_parquet
+from greenband.evaluation.parquet import check_parquet, write_parquet
 from greenband.evaluation.store import Store
 from greenband.evaluation.texts import FORMATS
 from greenband.incident import find_incident
@@ -32,6 +32,7 @@ def run(
     demand: str,
     sensing: str | None,
     incident: str | None,
+    emissions: bool,
     json: Path | None,
     parquet: Path | None,
     resume: bool,
@@ -52,6 +53,8 @@ def run(
     for option, path in (("--json", json), ("--parquet", parquet)):
         if path is not None and path.is_dir():
             raise BadInput(f"{option} {path}: is a folder")
+    if parquet is not None:
+        check_parquet()
     if format is not None and format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
     if sensing is not None:
@@ -63,7 +66,7 @@ def run(
     at_once = processes(jobs) if backend == "auto" else 1
     try:
         results = [
-            compare(subjects, found, name, numbers, at_once, factor, sensing, backend, incident, store)
+            compare(subjects, found, name, numbers, at_once, factor, sensing, backend, incident, emissions, store)
             for name, factor in grid
         ]
     except KeyboardInterrupt:
@@ -88,6 +91,7 @@ def compare(
     sensing: str | None = None,
     backend: Backend = "auto",
     incident: str | None = None,
+    emissions: bool = False,
     store: Store | None = None,
 ) -> Result:
     """Evaluate with a progress bar."""
@@ -103,6 +107,7 @@ def compare(
             demand=demand,
             sensing=sensing,
             incident=None if incident is None else find_incident(scenario, period, incident),
+            emissions=emissions,
             backend=backend,
             progress=step,
             store=store,

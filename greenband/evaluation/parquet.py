@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from greenband.errors import BadInput
 from greenband.evaluation.results import Result, SubjectResult
 from greenband.files import write_bytes
 
-__all__ = ["rows", "write_parquet"]
+__all__ = ["check_parquet", "rows", "write_parquet"]
 
 TYPES = {"demand": "float64", "seed": "int64", "value": "float64"}  # the others are strings
 COLUMNS = (
@@ -38,8 +40,19 @@ def rows(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
                         yield {**setting, "subject": subject.name, "seed": seed, **place, **figure}
 
 
+def check_parquet() -> None:
+    """Make sure that Parquet can be written.
+
+    Raises:
+        BadInput: its library is not installed.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise BadInput("--parquet needs pyarrow: pip install 'greenband[parquet]'")
+
+
 def write_parquet(results: Sequence[Result], path: Path) -> None:
     """Write the table in one step; versions stand in the file's metadata."""
+    check_parquet()
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -96,6 +96,7 @@ def evaluate(
     demand: float = 1.0,
     sensing: str | None = None,
     incident: Incident | None = None,
+    emissions: bool = False,
     backend: Backend = "auto",
     progress: Progress | None = None,
     store: Store | None = None,
@@ -103,7 +104,7 @@ def evaluate(
     """Evaluate subjects on the same seeds; the first is the reference of comparisons.
 
     ``sensing`` names an option of that group for all of them; else a policy has what it was trained with, and any
-    other subject cameras. A run whose SUMO fails is tried once more; if it fails again its seed counts for no subject.
+    other subject cameras. ``emissions`` adds CO2, at nearly twice the time. A run whose SUMO fails is tried once more; if it fails again its seed counts for no subject.
 
     Raises:
         UnknownName: there is no such sensing.
@@ -118,7 +119,7 @@ def evaluate(
     if sensing is not None:
         seeing = registry.make("sensing", sensing)
         subjects = [replace(subject, sensing=seeing) for subject in subjects]
-    tasks = [Task(s, scenario, period, seed, demand, backend, incident) for s in subjects for seed in seeds]
+    tasks = [Task(s, scenario, period, seed, demand, backend, incident, emissions) for s in subjects for seed in seeds]
     found = attempt_all(tasks, jobs, progress, store)
     lost = {tasks[k].seed for k in found.failed}
     left = [k for k, task in enumerate(tasks) if task.seed not in lost]

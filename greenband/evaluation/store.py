@@ -73,6 +73,7 @@ def fingerprint(task: Task) -> str:
         "period": task.period,
         "seed": task.seed,
         "demand": task.demand,
+        "emissions": task.emissions,
         "incident": None if task.incident is None else asdict(task.incident),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

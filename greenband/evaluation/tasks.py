@@ -34,6 +34,7 @@ class Task:
     demand: float = 1.0
     backend: Backend = "auto"
     incident: Incident | None = None
+    emissions: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run_one(task: Task) -> Run:
     scenario = task.scenario
     _quiet_torch()
     with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
-        records = Records(Path(folder), passages=True)
+        records = Records(Path(folder), passages=True, emissions=task.emissions)
         executed = run(
             task.subject.make(),
             scenario,
