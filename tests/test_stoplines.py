@@ -52,7 +52,7 @@ def at(lines: list[StopLine], movement: str) -> StopLine:
 def test_arrivals_follow_from_edges_and_limits(shixin_short: Scenario, tmp_path: Path) -> None:
     """The first approach is driven from the scheduled departure, the next from the stop line before."""
     network = shixin_short.network
-    times = [30, 50, 100, 120, -1]
+    times = [30.0, 50, 100, 120, -1]
     made = write(tmp_path, shixin_short, [("S-N.0", NORTH, times)])
     lines = read_stop_lines(made, shixin_short, "AM", [trip("S-N.0", 2.0, 8.0, depart_m=20.0)])
     first, second = at(lines, "S_J08.bay>J08_J09"), at(lines, "J08_J09.bay>J09_J10")
@@ -91,7 +91,7 @@ def test_who_never_entered_stands_before_the_first_signal(shixin_short: Scenario
 
 
 def test_buses_that_halt_and_ebikes_are_left_out(shixin_short: Scenario, tmp_path: Path) -> None:
-    times = [30, 50, 100, 120, -1]
+    times = [30.0, 50, 100, 120, -1]
     made = write(tmp_path, shixin_short, [("bus.0", NORTH, times), ("e.0", NORTH, times), ("lost.0", NORTH, times)])
     ebike = Trip("e.0", "ebike", 2, 0, 0, 0, 0, 0, 0, True, False)
     lines = read_stop_lines(made, shixin_short, "AM", [trip("bus.0", 2.0, stop_s=20.0), ebike])

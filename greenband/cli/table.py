@@ -21,7 +21,7 @@ SPEED = "mainline_speed_kmh"
 SHOWN = ("delay_s", SPEED, "speed_kmh", "stops", "delay_p95_s", "gridlock_share")
 COMPARED = ("delay_s", SPEED)
 SUBJECTS_ACROSS = 5
-BAR_WIDTH = 8
+BAR_WIDTH = 6
 
 
 def show(result: Result) -> None:
@@ -30,10 +30,11 @@ def show(result: Result) -> None:
     The best mean of a column is bold and starred.
     """
     shown = [name for name in SHOWN if all(name in subject.per_seed for subject in result.subjects)]
-    table = Table(title=escape(result.title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("subject", overflow="fold", max_width=22)
+    table = _table(f"{result.title}: mean, 95 % interval, * best" if len(result.seeds) > 1 else result.title)
+    table.add_column("subject", overflow="fold", min_width=12, max_width=17)
     for name in shown:
-        table.add_column(f"{METRICS[name].label}\n{METRICS[name].unit}", justify="right", no_wrap=name != "delay_p95_s")
+        words = [*METRICS[name].label.split(), METRICS[name].unit]
+        table.add_column("\n".join(words), justify="right", no_wrap=True, vertical="top")
         if name == SPEED:
             table.add_column("", width=BAR_WIDTH, no_wrap=True)
     table.add_column("viola-\ntions", justify="right")
@@ -46,6 +47,7 @@ def show(result: Result) -> None:
                 cells.append(_bar(subject, result.subjects))
         table.add_row(escape(subject.name), *cells, str(subject.violations))
     err.print(table)
+    err.print()
     _remarks(result)
     for subject in result.subjects[1:]:
         for name in COMPARED:
@@ -58,14 +60,20 @@ def show_junctions(result: Result, names: Mapping[str, str]) -> None:
     for k in range(0, len(result.subjects), SUBJECTS_ACROSS):
         subjects = result.subjects[k : k + SUBJECTS_ACROSS]
         title = f"{result.scenario} {result.period}: delay s/veh, level of service, longest queue veh"
-        table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+        table = _table(title)
         table.add_column("junction", overflow="ellipsis", no_wrap=True, max_width=26)
         for subject in subjects:
-            table.add_column(escape(subject.name), justify="right", overflow="fold")
+            table.add_column(escape(subject.name), justify="right", overflow="fold", max_width=13)
         for row in zip(*(subject.at("junction") for subject in subjects), strict=True):
             label = f"{row[0].id} {names.get(row[0].id, '')}".strip()
             table.add_row(escape(label), *(_junction(place, row) for place in row))
         err.print(table)
+        err.print()
+
+
+def _table(title: str) -> Table:
+    err.print(escape(title), style="italic", soft_wrap=True)
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
 
 
 def _remarks(result: Result) -> None:

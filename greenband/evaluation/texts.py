@@ -43,11 +43,13 @@ def to_markdown(results: Sequence[Result]) -> str:
 
 
 def best(result: Result, metric: str) -> set[str]:
-    """Subjects with the best mean of a metric; none where there is but one, or no better and worse."""
+    """Subjects with the best mean of a metric; none where all are alike, or where less is neither better nor worse."""
     sign = METRICS[metric].better
     means = {s.name: s.mean(metric) * sign for s in result.subjects if metric in s.per_seed}
     means = {name: value for name, value in means.items() if math.isfinite(value)}
-    return {name for name, value in means.items() if value == max(means.values())} if sign and len(means) > 1 else set()
+    if not sign or len(set(means.values())) < 2:
+        return set()
+    return {name for name, value in means.items() if value == max(means.values())}
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Result]], str]] = {"csv": to_csv, "json": to_text, "markdown": to_markdown}
