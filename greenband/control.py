@@ -10,6 +10,7 @@ from greenband.detectors import Report, detectors
 from greenband.errors import BadInput, UnknownName
 from greenband.fallback import FixedPatterns
 from greenband.faults import Faults
+from greenband.incident import Incident
 from greenband.programs import PROGRAM_ID, Program, Readback
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement, SensingConfig, SignalView
@@ -101,6 +102,7 @@ class ControlLoop:
         programs: Sequence[Program] = (),
         demand: float = 1.0,
         records: Records | None = None,
+        incident: Incident | None = None,
         backend: Backend = "auto",
     ) -> Measurement:
         """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``.
@@ -116,6 +118,7 @@ class ControlLoop:
             records=records,
             loops=[loop for seeing in self._detectors.values() for loop in seeing.loops],
             programs=programs,
+            incident=incident,
             backend=backend,
         )
         self.now = self._simulation.now
@@ -245,9 +248,10 @@ def run(
     demand: float = 1.0,
     sensing: SensingConfig | None = None,
     records: Records | None = None,
+    incident: Incident | None = None,
     backend: Backend = "auto",
 ) -> dict[str, list[tuple[int, int]]]:
-    """Run a controller for a whole period.
+    """Run a controller for a whole period; it is not told of an ``incident``.
 
     Returns:
         Per signal, the executed stages as (time in s at which it was called in, stage index).
@@ -258,8 +262,15 @@ def run(
     loop = ControlLoop(scenario, period, sensing, by_the_clock)
     try:
         begin_with = controller.reset(scenario, period)
-        programs = getattr(controller, "programs", ())
-        loop.reset(seed, begin_with=begin_with, programs=programs, demand=demand, records=records, backend=backend)
+        loop.reset(
+            seed,
+            begin_with=begin_with,
+            programs=getattr(controller, "programs", ()),
+            demand=demand,
+            records=records,
+            incident=incident,
+            backend=backend,
+        )
         while not loop.done:
             loop.step(controller.decide(loop.perceive(controller)), controller.interval_s)
         return loop.executed

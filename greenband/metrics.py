@@ -1,12 +1,12 @@
-"""The metrics, one definition each, from SUMO's trip records.
+"""The metrics of a whole run, one definition each, from SUMO's trip records.
 
-Measured are the trips of motor vehicles scheduled to depart within the period, warm-up left out. ``T`` is the end of
-the simulation.
+Measured are the trips of motor vehicles scheduled to depart within the period, warm-up left out; e-bikes and people on
+foot have figures of their own. ``T`` is the end of the simulation. What happens at the stop lines is in ``stoplines``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -15,19 +15,25 @@ import numpy as np
 
 from greenband.demand import EBIKE
 from greenband.errors import SimulationError
+from greenband.incident import BREAKDOWN
 from greenband.scenario import Scenario
 from greenband.simulation import Records
 
-__all__ = ["METRICS", "Metric", "Trip", "read_trips", "safety_counts", "trip_metrics"]
+__all__ = ["METRICS", "Metric", "Travel", "Trip", "Walk", "read_travel", "safety_counts", "travel_metrics"]
 
 GRIDLOCK_WAIT_S = 300
 
 
 @dataclass(frozen=True)
 class Trip:
-    """One scheduled vehicle; times in s, distance in m. ``depart_s`` is scheduled; ``entered`` says if it departed."""
+    """One scheduled vehicle; times in s, distance in m. ``depart_s`` is scheduled; ``entered`` says if it departed.
 
-    route: str
+    ``speed_factor`` is its wished speed over the limit, ``stop_s`` the time spent at stops such as a bus's, ``co2_g``
+    None where SUMO was not asked for emissions.
+    """
+
+    id: str
+    vehicle_type: str
     depart_s: float
     depart_delay_s: float
     duration_s: float
@@ -37,11 +43,46 @@ class Trip:
     stops: int
     entered: bool
     arrived: bool
+    depart_m: float = 0.0
+    speed_factor: float = 1.0
+    stop_s: float = 0.0
+    co2_g: float | None = None
+
+    @property
+    def route(self) -> str:
+        """Id of its route: vehicles are called ``<route>.<number>``."""
+        return self.id.rpartition(".")[0]
+
+    @property
+    def motor(self) -> bool:
+        """Whether it is no e-bike."""
+        return not self.vehicle_type.startswith(EBIKE)
 
     @property
     def delay_s(self) -> float:
         """Time lost on the road and waiting to enter it: timeLoss + departDelay (counted to T if never entered)."""
         return self.time_loss_s + self.depart_delay_s
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One person's way on foot; times in s."""
+
+    depart_s: float
+    time_loss_s: float
+
+
+@dataclass(frozen=True)
+class Travel:
+    """All that was scheduled to travel in a run, warm-up included."""
+
+    trips: tuple[Trip, ...]
+    walks: tuple[Walk, ...]
+
+    def within(self, begin_s: float, end_s: float) -> Travel:
+        """What was scheduled to depart in ``[begin_s, end_s)``."""
+        trips = tuple(trip for trip in self.trips if begin_s <= trip.depart_s < end_s)
+        return Travel(trips, tuple(walk for walk in self.walks if begin_s <= walk.depart_s < end_s))
 
 
 @dataclass(frozen=True)
@@ -63,40 +104,53 @@ METRICS = {
         Metric("speed_kmh", "network speed", "km/h", 1),
         Metric("travel_time_s", "travel time", "s/veh", -1),
         Metric("stops", "stops", "per veh", -1, 2),
+        Metric("delay_median_s", "median delay", "s", -1),
         Metric("delay_p95_s", "95th percentile delay", "s", -1),
         Metric("northbound_speed_kmh", "northbound mainline speed", "km/h", 1),
         Metric("southbound_speed_kmh", "southbound mainline speed", "km/h", 1),
         Metric("throughput_veh", "throughput", "veh", 1, 0),
         Metric("undeparted_veh", "never departed", "veh", -1, 0),
         Metric("gridlock_share", "gridlock share", "of veh", -1, 3),
+        Metric("side_delay_s", "side-street delay", "s/veh", -1),
+        Metric("queue_max_veh", "longest queue", "veh", -1, 0),
+        Metric("red_wait_max_s", "longest red wait", "s", -1, 0),
+        Metric("green_arrivals_share", "arrivals on green", "of veh", 1, 3),
+        Metric("pedestrian_delay_s", "pedestrian delay", "s/person", -1),
+        Metric("ebike_delay_s", "e-bike delay", "s/e-bike", -1),
+        Metric("co2_g_km", "CO2", "g/km", -1, 0),
     )
 }
 
 
-def read_trips(records: Records, begin_s: int, end_s: int) -> Iterator[Trip]:
-    """Trips of motor vehicles scheduled to depart in ``[begin_s, end_s)``.
+def read_travel(records: Records, end_s: int) -> Travel:
+    """Every trip and walk of a run that ended at ``end_s``.
 
     Raises:
         SimulationError: SUMO did not complete the file.
     """
+    trips, walks = [], []
     try:
         for _, item in ET.iterparse(records.trips):
-            if item.tag == "tripinfo":
-                trip = _trip(item.attrib, end_s)
-                motor = not item.attrib.get("vType", "").startswith(EBIKE)
+            if item.tag == "tripinfo" and item.get("vType") != BREAKDOWN:
+                trips.append(_trip(item, end_s))
                 item.clear()
-                if motor and begin_s <= trip.depart_s < end_s:
-                    yield trip
+            elif item.tag == "personinfo":
+                walks.append(_walk(item))
+                item.clear()
     except (OSError, ET.ParseError) as error:
         raise SimulationError(f"{records.trips}: SUMO's trip record is incomplete: {error}") from error
+    return Travel(tuple(trips), tuple(walks))
 
 
-def _trip(row: dict[str, str], end_s: int) -> Trip:
+def _trip(item: ET.Element, end_s: int) -> Trip:
+    row = item.attrib
     entered = float(row["depart"]) >= 0
     waited = float(row["departDelay"])
     scheduled = float(row["depart"]) - waited if entered else end_s - waited
+    emissions = item.find("emissions")
     return Trip(
-        route=row["id"].rpartition(".")[0],
+        id=row["id"],
+        vehicle_type=row.get("vType", ""),
         depart_s=scheduled,
         depart_delay_s=waited,
         duration_s=float(row["duration"]) if entered else 0.0,
@@ -106,22 +160,34 @@ def _trip(row: dict[str, str], end_s: int) -> Trip:
         stops=int(row["waitingCount"]) if entered else 0,
         entered=entered,
         arrived=float(row["arrival"]) >= 0,
+        depart_m=float(row.get("departPos", 0)) if entered else 0.0,
+        speed_factor=float(row.get("speedFactor", 1)),
+        stop_s=float(row.get("stopTime", 0)),
+        co2_g=float(emissions.attrib["CO2_abs"]) / 1000 if emissions is not None else None,
     )
 
 
-def trip_metrics(trips: list[Trip], scenario: Scenario) -> dict[str, float]:
-    """All trip metrics of one run, by the names in ``METRICS``.
+def _walk(item: ET.Element) -> Walk:
+    return Walk(float(item.attrib["depart"]), sum(float(part.attrib["timeLoss"]) for part in item.iter("walk")))
 
-    delay_s: mean of timeLoss + departDelay over all scheduled trips; travel_time_s: mean of duration + departDelay.
-    speeds: total distance over total time (duration + departDelay), so that waiting to enter counts; mainline trips
-    run the main road from end to end. gridlock_share: trips that stood for 300 s or more in total, on the road or
-    waiting to enter it.
+
+def travel_metrics(travel: Travel, scenario: Scenario) -> dict[str, float]:
+    """All metrics of trips and walks, by the names in ``METRICS``; empty if no motor vehicle was scheduled.
+
+    delay_s: mean of timeLoss + departDelay over all scheduled trips; delay_median_s and delay_p95_s: its median and
+    95th percentile over trips. travel_time_s: mean of duration + departDelay. speeds: total distance over total time
+    (duration + departDelay), so that waiting to enter counts; mainline trips run the main road from end to end.
+    gridlock_share: trips that stood for 300 s or more in total, on the road or waiting to enter it. co2_g_km: CO2 of
+    all trips over their distance, by the emission classes of their vehicle types (HBEFA 3 by default). ebike_delay_s:
+    delay_s of e-bikes. pedestrian_delay_s: mean of SUMO's timeLoss while walking, per person.
     """
+    trips = [trip for trip in travel.trips if trip.motor]
     if not trips:
         return {}
     delays = np.array([trip.delay_s for trip in trips])
     values = {
         "delay_s": float(delays.mean()),
+        "delay_median_s": float(np.median(delays)),
         "delay_p95_s": float(np.percentile(delays, 95)),
         "travel_time_s": _mean(trips, lambda t: t.duration_s + t.depart_delay_s),
         "speed_kmh": _speed_kmh(trips),
@@ -135,16 +201,26 @@ def trip_metrics(trips: list[Trip], scenario: Scenario) -> dict[str, float]:
         values["mainline_speed_kmh"] = _speed_kmh([t for t in trips if t.route in whole])
     for direction, routes in scenario.mainline.items():
         values[f"{direction}_speed_kmh"] = _speed_kmh([t for t in trips if t.route in routes])
+    emitted = [trip for trip in trips if trip.co2_g is not None]
+    if emitted:
+        values["co2_g_km"] = _ratio(sum(t.co2_g or 0.0 for t in emitted), sum(t.distance_m for t in emitted) / 1000)
+    if ebikes := [trip for trip in travel.trips if not trip.motor]:
+        values["ebike_delay_s"] = _mean(ebikes, lambda t: t.delay_s)
+    if travel.walks:
+        values["pedestrian_delay_s"] = float(np.mean([walk.time_loss_s for walk in travel.walks]))
     return values
 
 
-def _mean(trips: list[Trip], value: Callable[[Trip], float]) -> float:
+def _mean(trips: Sequence[Trip], value: Callable[[Trip], float]) -> float:
     return float(np.mean([value(trip) for trip in trips]))
 
 
-def _speed_kmh(trips: list[Trip]) -> float:
-    time = sum(t.duration_s + t.depart_delay_s for t in trips)
-    return 3.6 * sum(t.distance_m for t in trips) / time if time else float("nan")
+def _speed_kmh(trips: Sequence[Trip]) -> float:
+    return 3.6 * _ratio(sum(t.distance_m for t in trips), sum(t.duration_s + t.depart_delay_s for t in trips))
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below else float("nan")
 
 
 def safety_counts(path: Path) -> dict[str, int]:

@@ -16,7 +16,16 @@ from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput, SimulationError
 
-__all__ = ["MonitorLimits", "Violation", "conflicts_of", "crossings_of", "switched_links", "watch"]
+__all__ = [
+    "MonitorLimits",
+    "Span",
+    "Violation",
+    "conflicts_of",
+    "crossings_of",
+    "read_lamps",
+    "switched_links",
+    "watch",
+]
 
 Pairs = Collection[tuple[int, int]]
 
@@ -65,7 +74,7 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """From ``begin`` up to ``end``, both in seconds, the lamp string or one link's kind of lamp was the same."""
 
     begin: int
@@ -74,6 +83,7 @@ class _Span:
 
     @property
     def length(self) -> int:
+        """Seconds."""
         return self.end - self.begin
 
 
@@ -82,7 +92,7 @@ class _Watch:
     """A record with what it is held against."""
 
     signal: str
-    shown: tuple[_Span, ...]
+    shown: tuple[Span, ...]
     conflicts: Pairs
     limits: MonitorLimits
     switched: Collection[int]
@@ -103,7 +113,7 @@ class _Watch:
         return [link for link in self.links if link not in self.limits.crossings]
 
     @cached_property
-    def spans(self) -> dict[int, list[_Span]]:
+    def spans(self) -> dict[int, list[Span]]:
         """Per link, its runs of green ``G``, yellow ``y``, red ``r`` and dark or unknown ``?``."""
         return {link: list(_link_spans(self.shown, link)) for link in self.links}
 
@@ -133,7 +143,7 @@ def watch(
         SimulationError: the record is missing, incomplete or empty.
         BadInput: conflicts or minimum greens do not fit the record's number of links.
     """
-    signal, shown = _read(lamps_file)
+    signal, shown = read_lamps(lamps_file)
     size = len(shown[0].lamps)
     if any(not 0 <= link < size for pair in conflicts for link in pair):
         raise BadInput(f"{lamps_file}: the record has {size} links, a conflict names another")
@@ -195,8 +205,12 @@ def crossings_of(net_file: Path, signal: str, walking_speed_ms: float) -> dict[i
     }
 
 
-def _read(path: Path) -> tuple[str, tuple[_Span, ...]]:
-    """Signal id and displayed lamp strings; every second of the record must be there."""
+def read_lamps(path: Path) -> tuple[str, tuple[Span, ...]]:
+    """Signal id and displayed lamp strings of SUMO's SaveTLSStates output; every second of it must be there.
+
+    Raises:
+        SimulationError: the record is missing, incomplete or empty.
+    """
     try:
         rows = [
             (float(item.attrib["time"]), item.attrib["id"], item.attrib["state"])
@@ -215,16 +229,16 @@ def _read(path: Path) -> tuple[str, tuple[_Span, ...]]:
     return rows[0][1], tuple(_spans([(int(time), state) for time, _, state in rows]))
 
 
-def _spans(rows: list[tuple[int, str]]) -> Iterator[_Span]:
+def _spans(rows: list[tuple[int, str]]) -> Iterator[Span]:
     for state, group in groupby(rows, key=lambda row: row[1]):
         times = [time for time, _ in group]
-        yield _Span(times[0], times[-1] + 1, state)
+        yield Span(times[0], times[-1] + 1, state)
 
 
-def _link_spans(shown: tuple[_Span, ...], link: int) -> Iterator[_Span]:
+def _link_spans(shown: tuple[Span, ...], link: int) -> Iterator[Span]:
     for kind, group in groupby(shown, key=lambda span: KIND.get(span.lamps[link], "?")):
         spans = list(group)
-        yield _Span(spans[0].begin, spans[-1].end, kind)
+        yield Span(spans[0].begin, spans[-1].end, kind)
 
 
 def _lost_without_yellow(record: _Watch) -> Iterator[Violation]:

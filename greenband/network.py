@@ -216,6 +216,11 @@ class Network:
         found = self._net.getEdge(edge)
         return float(found.getLength()) / float(found.getSpeed())
 
+    def crossing_time_s(self, from_edge: str, to_edge: str) -> float:
+        """Time to drive over the junction from one edge to the next at the limits there, in s, on the fastest lane."""
+        ways = self._net.getEdge(from_edge).getConnections(self._net.getEdge(to_edge))
+        return min((sum(p.getLength() / p.getSpeed() for p in self._inside(way)) for way in ways), default=0.0)
+
     def lanes(self) -> Iterator[Lane]:
         """All lanes outside junctions."""
         for edge in self._net.getEdges(withInternal=False):
@@ -237,13 +242,16 @@ class Network:
         return [str(c.getFromLane().getID()) for c in roads]
 
     def _crossing_length_m(self, connection: Any) -> float:
-        """Length of the path over the junction, which SUMO splits where a turn waits inside."""
-        length, via = 0.0, connection.getViaLaneID()
+        """Length of the path over the junction."""
+        return float(sum(lane.getLength() for lane in self._inside(connection)))
+
+    def _inside(self, connection: Any) -> Iterator[Any]:
+        """Lanes inside the junction along a connection: SUMO splits the path where a turn waits."""
+        via = connection.getViaLaneID()
         while via:
             lane = self._net.getLane(via)
-            length += float(lane.getLength())
+            yield lane
             via = next((c.getViaLaneID() for c in lane.getOutgoing()), "")
-        return length
 
     def _signal(self, name: str, light: Any) -> Signal:
         roads = [row for row in light.getConnections() if _is_road(row[0]) and _is_road(row[1])]

@@ -6,6 +6,7 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from greenband.control import Controller, run
@@ -14,7 +15,15 @@ from greenband.errors import SimulationError
 from greenband.scenario import Scenario
 from greenband.simulation import Records
 
-__all__ = ["Passages", "drive", "stop_lines"]
+__all__ = ["Journey", "Passages", "drive", "journeys", "stop_lines"]
+
+
+class Journey(NamedTuple):
+    """A vehicle's edges in order and when it left each of them, in s; -1 for those not left by the end of the run."""
+
+    id: str
+    edges: tuple[str, ...]
+    left_s: tuple[float, ...]
 
 
 class Passages:
@@ -41,23 +50,33 @@ class Passages:
         Raises:
             SimulationError: SUMO did not complete the file.
         """
-        try:
-            return cls(_events(records.routes))
-        except (OSError, ET.ParseError) as error:
-            raise SimulationError(f"{records.routes}: SUMO's route record is incomplete: {error}") from error
+        return cls(_events(journeys(records)))
 
 
-def _events(path: Path) -> Iterator[tuple[str, str, float]]:
-    """Edge left, edge entered (empty at the trip's end), and time in s; SUMO writes -1 for an edge not left yet."""
-    for _, item in ET.iterparse(path):
-        if item.tag == "vehicle":
-            route = item.find("route")
-            assert route is not None
-            edges = route.attrib["edges"].split()
-            for edge, onto, time in zip(edges, [*edges[1:], ""], route.attrib["exitTimes"].split(), strict=True):
-                if float(time) >= 0:
-                    yield edge, onto, float(time)
-            item.clear()
+def journeys(records: Records) -> Iterator[Journey]:
+    """All vehicles that entered in a session that was run with ``Records(..., passages=True)``.
+
+    Raises:
+        SimulationError: SUMO did not complete the file.
+    """
+    try:
+        for _, item in ET.iterparse(records.routes):
+            if item.tag == "vehicle":
+                route = item.find("route")
+                assert route is not None
+                edges, times = route.attrib["edges"].split(), route.attrib["exitTimes"].split()
+                yield Journey(item.attrib["id"], tuple(edges), tuple(map(float, times)))
+                item.clear()
+    except (OSError, ET.ParseError) as error:
+        raise SimulationError(f"{records.routes}: SUMO's route record is incomplete: {error}") from error
+
+
+def _events(found: Iterable[Journey]) -> Iterator[tuple[str, str, float]]:
+    """Edge left, edge entered (empty at the trip's end), and time in s."""
+    for journey in found:
+        for edge, onto, time in zip(journey.edges, [*journey.edges[1:], ""], journey.left_s, strict=True):
+            if time >= 0:
+                yield edge, onto, time
 
 
 def drive(scenario: Scenario, period: str, seed: int, controller: Controller) -> Passages:

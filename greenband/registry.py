@@ -16,7 +16,7 @@ from greenband.control import Controller
 from greenband.errors import BadInput, GreenbandError, UnknownName
 from greenband.scenario import Scenario
 
-__all__ = ["controller", "instantiate", "make", "names", "scenario", "targets", "targets_in"]
+__all__ = ["config", "controller", "instantiate", "make", "names", "scenario", "targets", "targets_in"]
 
 GROUPS = ("agent", "controller", "env", "scenario", "sensing")
 
@@ -35,7 +35,7 @@ def make(group: str, name: str, **overrides: Any) -> Any:
     """
     if name not in names(group):
         raise UnknownName(group, name, names(group))
-    return instantiate({**_read(group, name), **overrides})
+    return instantiate({**config(group, name), **overrides})
 
 
 def instantiate(config: Mapping[str, Any], /, **objects: Any) -> Any:
@@ -58,7 +58,7 @@ def instantiate(config: Mapping[str, Any], /, **objects: Any) -> Any:
 
 def targets() -> set[str]:
     """All ``_target_`` strings of the shipped configurations."""
-    return {target for group in GROUPS for name in names(group) for target in targets_in(_read(group, name))}
+    return {target for group in GROUPS for name in names(group) for target in targets_in(config(group, name))}
 
 
 def targets_in(item: object) -> Iterator[str]:
@@ -70,7 +70,8 @@ def targets_in(item: object) -> Iterator[str]:
         yield str(item["_target_"])
 
 
-def _read(group: str, name: str) -> dict[str, Any]:
+def config(group: str, name: str) -> dict[str, Any]:
+    """The values of an option as they are written."""
     text = (files("greenband.configs") / group / f"{name}.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
@@ -92,7 +93,7 @@ def scenario(name: str, **switches: Any) -> Scenario:
     base, *switched = name.split("+")
     if base not in names("scenario"):
         raise UnknownName("scenario", name, names("scenario"))
-    known = [key for key, value in _read("scenario", base).items() if value is False]
+    known = [key for key, value in config("scenario", base).items() if value is False]
     for option in switched:
         if option not in known:
             raise UnknownName(f"option of scenario {base}", option, known)
@@ -106,7 +107,7 @@ def controller(name: str, **settings: Any) -> Controller:
         UnknownName: no such controller, or it has no such setting.
     """
     if name in names("controller"):
-        known = [key for key in _read("controller", name) if key != "_target_"]
+        known = [key for key in config("controller", name) if key != "_target_"]
         for setting in settings:
             if setting not in known:
                 raise UnknownName(f"setting of controller {name}", setting, known)

@@ -19,6 +19,7 @@ from xml.etree import ElementTree as ET
 from greenband import programs as sumo_programs
 from greenband import sumo
 from greenband.errors import SimulationError, UnknownName
+from greenband.incident import Incident
 from greenband.programs import Program
 from greenband.scenario import Scenario
 
@@ -34,11 +35,12 @@ _libsumo_taken = False
 class Records:
     """Files that SUMO writes in a session: ``trips`` per vehicle, and ``lamps`` per second and signal.
 
-    With ``passages`` also ``routes``, which say when each vehicle left each edge.
+    With ``passages`` also ``routes``, which say when each vehicle left each edge; with ``emissions`` trips have theirs.
     """
 
     folder: Path
     passages: bool = False
+    emissions: bool = False
 
     @property
     def trips(self) -> Path:
@@ -79,6 +81,7 @@ class Simulation:
         records: where SUMO keeps trips and displayed lamps; None keeps nothing, which is faster.
         loops: induction loops to lay; what they count is asked of ``api.inductionloop``.
         programs: programs that SUMO is to run instead of the network's; nobody else may ``show`` lamps there.
+        incident: what happens on the road.
         backend: ``auto`` takes libsumo, or TraCI where this process already runs a session; ``libsumo``, ``traci`` or
             ``gui`` ask for one; ``host:port`` is a SUMO that waits there, started with ``--remote-port`` on any
             network, which sees this machine's files.
@@ -98,6 +101,7 @@ class Simulation:
         records: Records | None = None,
         loops: Sequence[InductionLoop] = (),
         programs: Sequence[Program] = (),
+        incident: Incident | None = None,
         backend: Backend = "auto",
     ) -> None:
         if backend not in BACKENDS and not re.fullmatch(r"[^:]*:\d{1,5}", backend):
@@ -107,7 +111,7 @@ class Simulation:
         self._scratch = tempfile.TemporaryDirectory(prefix="greenband-")
         self._libsumo, self._remote = False, ":" in backend
         try:
-            command = self._command(period, seed, demand, records, loops, programs)
+            command = self._command(period, seed, demand, records, loops, programs, incident)
             self.api = self._connect(command, backend)
         except BaseException:
             self._scratch.cleanup()
@@ -169,6 +173,7 @@ class Simulation:
         records: Records | None,
         loops: Sequence[InductionLoop],
         programs: Sequence[Program],
+        incident: Incident | None,
     ) -> list[str]:
         scenario, scratch = self.scenario, Path(self._scratch.name)
         routes = scratch / "routes.rou.xml"
@@ -183,6 +188,9 @@ class Simulation:
             loaded = scratch / "programs.add.xml"
             sumo_programs.write(loaded, programs)
             additional.append(str(loaded))
+        if incident is not None:
+            incident.write(scratch / "incident.add.xml")
+            additional.append(str(scratch / "incident.add.xml"))
         if records is not None:
             records.folder.mkdir(parents=True, exist_ok=True)
             recorder = scratch / "lamps.add.xml"
@@ -193,6 +201,8 @@ class Simulation:
             if records.passages:
                 command += ["--vehroute-output", str(records.routes), "--vehroute-output.exit-times", "true"]
                 command += ["--vehroute-output.write-unfinished", "true"]
+            if records.emissions:
+                command += ["--device.emissions.probability", "1"]
         return [*command, "--additional-files", ",".join(additional)] if additional else command
 
     def _connect(self, command: list[str], backend: Backend) -> Any:

@@ -171,21 +171,54 @@ def evaluate(
     period: Annotated[str, typer.Option(help="Period of the day, or several: AM,PM.")] = "AM",
     seeds: Seeds = "0:10",
     jobs: Jobs = 0,
-    demand: Annotated[float, typer.Option(help="Factor on all flows.")] = 1.0,
+    demand: Annotated[str, typer.Option(help="Factor on all flows, or several: 0.8,1.0,1.2.")] = "1.0",
     sensing: Annotated[
         str | None,
         typer.Option(help="camera, loops, field or perfect for all; else what each was trained with, or camera."),
     ] = None,
+    incident: Annotated[
+        str | None,
+        typer.Option(help="A lane closed for 10 minutes before this signal; middle takes the middle of the road."),
+    ] = None,
+    emissions: Annotated[
+        bool, typer.Option("--emissions", help="Measure CO2 too; nearly doubles the time of a simulation.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Write every figure of every seed to this file.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an evaluation into the same --json that was interrupted.")
+    ] = False,
+    format: Annotated[str | None, typer.Option(help="Print csv, json or markdown to stdout.")] = None,
+    junctions: Annotated[bool, typer.Option("--junctions", help="Show every junction too.")] = False,
     gui: Annotated[bool, typer.Option("--gui", help="Watch in SUMO's GUI, one run at a time.")] = False,
     remote: Annotated[
         str | None, typer.Option(help="host:port of a waiting SUMO to run on, one run at a time.")
     ] = None,
 ) -> None:
-    """Simulate subjects on the same seeds and compare them; the first is the reference."""
+    """Simulate subjects on the same seeds and compare them; the first is the reference.
+
+    Exit code 1: a run failed twice, and its seed is left out for all.
+    """
     from greenband.cli import evaluate as command
 
-    command.run(subjects, scenario, period, seeds, jobs, demand, sensing, json, "gui" if gui else remote or "auto")
+    code = command.run(
+        subjects,
+        scenario,
+        period,
+        seeds,
+        jobs,
+        demand=demand,
+        sensing=sensing,
+        incident=incident,
+        emissions=emissions,
+        json=json,
+        parquet=parquet,
+        resume=resume,
+        format=format,
+        junctions=junctions,
+        backend="gui" if gui else remote or "auto",
+    )
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -1,61 +1,114 @@
-"""Results as a table on stderr, within 100 columns."""
+"""Results as tables on stderr, within 100 columns."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping, Sequence
 
+from rich.bar import Bar
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from greenband.cli.common import err
-from greenband.evaluation import Result, SubjectResult
+from greenband.evaluation import PlaceResult, Result, SubjectResult
+from greenband.evaluation.texts import best
 from greenband.metrics import METRICS
 
-__all__ = ["show"]
+__all__ = ["show", "show_junctions"]
 
-SHOWN = ("delay_s", "mainline_speed_kmh", "speed_kmh", "stops", "delay_p95_s")
+SPEED = "mainline_speed_kmh"
+SHOWN = ("delay_s", SPEED, "speed_kmh", "stops", "delay_p95_s", "gridlock_share")
+COMPARED = ("delay_s", SPEED)
+SUBJECTS_ACROSS = 5
+BAR_WIDTH = 6
 
 
 def show(result: Result) -> None:
-    """Print means, intervals and paired differences to the first subject; the best mean of a column is bold."""
-    shown = [name for name in SHOWN if name in result.subjects[0].per_seed]
-    title = f"{result.scenario} {result.period}, {len(result.seeds)} seeds, SUMO {result.sumo}"
-    title += "" if result.demand == 1 else f", demand × {result.demand:g}"
-    title += "" if result.sensing is None else f", sensing {result.sensing}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("subject", no_wrap=True)
+    """Print means with their intervals, a bar for mainline speed, and paired differences to the first subject.
+
+    The best mean of a column is bold and starred.
+    """
+    shown = [name for name in SHOWN if all(name in subject.per_seed for subject in result.subjects)]
+    table = _table(f"{result.title}: mean, 95 % interval, * best" if len(result.seeds) > 1 else result.title)
+    table.add_column("subject", overflow="fold", min_width=12, max_width=17)
     for name in shown:
-        table.add_column(f"{METRICS[name].label}\n{METRICS[name].unit}", justify="right")
+        words = [*METRICS[name].label.split(), METRICS[name].unit]
+        table.add_column("\n".join(words), justify="right", no_wrap=True, vertical="top")
+        if name == SPEED:
+            table.add_column("", width=BAR_WIDTH, no_wrap=True)
     table.add_column("viola-\ntions", justify="right")
-    best = {name: _best(result, name) for name in shown}
+    winners = {name: best(result, name) for name in shown}
     for subject in result.subjects:
-        cells = [_cell(subject, name, subject.name in best[name]) for name in shown]
-        table.add_row(subject.name, *cells, str(subject.violations))
+        cells: list[RenderableType] = []
+        for name in shown:
+            cells.append(_cell(subject, name, subject.name in winners[name]))
+            if name == SPEED:
+                cells.append(_bar(subject, result.subjects))
+        table.add_row(escape(subject.name), *cells, str(subject.violations))
     err.print(table)
+    err.print()
+    _remarks(result)
+    for subject in result.subjects[1:]:
+        for name in COMPARED:
+            if name in result.compared(subject):
+                err.print(escape(_difference(result, subject, name)), soft_wrap=True)
+
+
+def show_junctions(result: Result, names: Mapping[str, str]) -> None:
+    """Print control delay, level of service and longest queue of every junction; ``names`` by signal, where known."""
+    for k in range(0, len(result.subjects), SUBJECTS_ACROSS):
+        subjects = result.subjects[k : k + SUBJECTS_ACROSS]
+        title = f"{result.scenario} {result.period}: delay s/veh, level of service, longest queue veh"
+        table = _table(title)
+        table.add_column("junction", overflow="ellipsis", no_wrap=True, max_width=26)
+        for subject in subjects:
+            table.add_column(escape(subject.name), justify="right", overflow="fold", max_width=13)
+        for row in zip(*(subject.at("junction") for subject in subjects), strict=True):
+            label = f"{row[0].id} {names.get(row[0].id, '')}".strip()
+            table.add_row(escape(label), *(_junction(place, row) for place in row))
+        err.print(table)
+        err.print()
+
+
+def _table(title: str) -> Table:
+    err.print(escape(title), style="italic", soft_wrap=True)
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+
+
+def _remarks(result: Result) -> None:
     for subject in result.subjects:
         if subject.collisions or subject.teleports:
-            err.print(f"{subject.name}: {subject.collisions} collisions, {subject.teleports} teleports")
-    for subject in result.subjects[1:]:
-        for name in ("delay_s", "mainline_speed_kmh"):
-            if name in subject.per_seed and name in result.subjects[0].per_seed:
-                err.print(_difference(result, subject, name), soft_wrap=True)
+            err.print(f"{escape(subject.name)}: {subject.collisions} collisions, {subject.teleports} teleports")
+    for lost in result.retried:
+        err.print(f"{escape(lost.subject)}, seed {lost.seed}: {lost.reason}; done at the second attempt")
+    for lost in result.failed:
+        err.print(f"{escape(lost.subject)}, seed {lost.seed}: {lost.reason} twice; the seed counts for no subject")
 
 
-def _best(result: Result, metric: str) -> set[str]:
-    sign = METRICS[metric].better
-    means = {s.name: s.mean(metric) * sign for s in result.subjects if math.isfinite(s.mean(metric))}
-    return {name for name, value in means.items() if value == max(means.values())} if len(means) > 1 else set()
-
-
-def _cell(subject: SubjectResult, metric: str, best: bool) -> str:
+def _cell(subject: SubjectResult, metric: str, winner: bool) -> str:
     digits, interval = METRICS[metric].digits, subject.ci95(metric)
     text = f"{subject.mean(metric):.{digits}f}"
-    text = f"[bold]{text}[/bold]" if best else text
-    return text if interval is None else f"{text}\n[dim]±{(interval[1] - interval[0]) / 2:.{digits}f}[/dim]"
+    text = f"[bold]*{text}[/bold]" if winner else text
+    return text if interval is None else f"{text}\n[dim]{interval[0]:.{digits}f}–{interval[1]:.{digits}f}[/dim]"
+
+
+def _bar(subject: SubjectResult, subjects: Sequence[SubjectResult]) -> Bar:
+    fastest = max(s.mean(SPEED) for s in subjects)
+    return Bar(fastest or 1.0, 0, subject.mean(SPEED), width=BAR_WIDTH)
+
+
+def _junction(place: PlaceResult, row: Sequence[PlaceResult]) -> str:
+    delay = place.means["control_delay_s"]
+    text = f"{delay:.1f} {place.level_of_service or '-'} {place.means['queue_max_veh']:3.0f}"
+    winner = len(row) > 1 and delay == min(other.means["control_delay_s"] for other in row)
+    return f"[bold]*{text}[/bold]" if winner else text
 
 
 def _difference(result: Result, subject: SubjectResult, metric: str) -> str:
     mean, interval = result.paired(subject, metric)
-    base, m = result.subjects[0], METRICS[metric]
+    base, m, p = result.subjects[0], METRICS[metric], result.p_value(subject, metric)
     share = 100 * mean / base.mean(metric)
     text = f"{subject.name} against {base.name}: {m.label} {mean:+.{m.digits}f} {m.unit} ({share:+.1f} %)"
-    return text if interval is None else f"{text}, 95 % interval {interval[0]:+.2f} to {interval[1]:+.2f}"
+    text += "" if interval is None else f", 95 % {interval[0]:+.2f} to {interval[1]:+.2f}"
+    return text if p is None else f"{text}, p {p:.2g}"

@@ -1,12 +1,13 @@
 """Simulate subjects over seeds and compare them."""
 
 from greenband.evaluation.planned import settled
-from greenband.evaluation.results import Result, SubjectResult, load, save
+from greenband.evaluation.results import PlaceResult, Result, SubjectResult, load, save
 from greenband.evaluation.runner import evaluate, fits
 from greenband.evaluation.seeds import parse_seeds
 from greenband.evaluation.subjects import Subject, resolve
 
 __all__ = [
+    "PlaceResult",
     "Result",
     "Subject",
     "SubjectResult",

@@ -2,153 +2,90 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
-import signal
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from greenband import interrupts, registry
-from greenband.control import run
+import numpy as np
+
+from greenband import registry
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.planned import settled
-from greenband.evaluation.results import Result, SubjectResult
+from greenband.evaluation.results import Lost, PlaceResult, Result, SubjectResult
+from greenband.evaluation.store import Store
 from greenband.evaluation.subjects import Subject
-from greenband.metrics import read_trips, safety_counts, trip_metrics
-from greenband.monitor import MonitorLimits, Violation, conflicts_of, crossings_of, switched_links, watch
+from greenband.evaluation.tasks import Run, Task, run_one
+from greenband.evaluation.workers import run_each
+from greenband.incident import Incident
+from greenband.junction_metrics import Place
 from greenband.plan.planner import Planner
 from greenband.scenario import Scenario
-from greenband.simulation import Backend, Records
+from greenband.simulation import Backend
 
-__all__ = ["Run", "Task", "evaluate", "fits", "run_all", "run_one"]
+__all__ = ["Run", "Task", "attempt_all", "evaluate", "fits", "run_all", "run_one"]
 
-Log = dict[str, list[tuple[int, int]]]
 Progress = Callable[[], None]
 
 
-@dataclass(frozen=True)
-class Task:
-    """One simulation to do."""
+@dataclass
+class Attempts:
+    """What came of tasks, by their places: runs done, errors of those that were lost once, and of those lost twice."""
 
-    subject: Subject
-    scenario: Scenario
-    period: str
-    seed: int
-    demand: float = 1.0
-    backend: Backend = "auto"
+    runs: dict[int, Run] = field(default_factory=dict)
+    retried: dict[int, SimulationError] = field(default_factory=dict)
+    failed: dict[int, SimulationError] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One simulation done: metrics by name, broken safety rules, and the executed stages per signal."""
+def attempt_all(
+    tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = None, store: Store | None = None
+) -> Attempts:
+    """Do all tasks, ``jobs`` at a time in processes of their own; one whose SUMO failed is tried once more at the end.
 
-    metrics: Mapping[str, float]
-    violations: tuple[Violation, ...]
-    collisions: int
-    teleports: int
-    executed: Log
-
-
-def run_one(task: Task) -> Run:
-    """Simulate, then read back trips and lamps.
-
-    Raises:
-        BadInput: the subject does not fit the scenario.
-        SimulationError: SUMO failed.
-    """
-    scenario, period = task.scenario, task.scenario.period(task.period)
-    _quiet_torch()
-    with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
-        records = Records(Path(folder))
-        executed = run(
-            task.subject.make(),
-            scenario,
-            task.period,
-            task.seed,
-            demand=task.demand,
-            sensing=task.subject.sensing,
-            records=records,
-            backend=task.backend,
-        )
-        trips = list(read_trips(records, period.begin_s, period.end_s))
-        counts = safety_counts(records.statistics)
-        violations = tuple(v for signal in scenario.network.signals for v in _watch(scenario, signal, records))
-        return Run(trip_metrics(trips, scenario), violations, counts["collisions"], counts["teleports"], executed)
-
-
-def _quiet_torch() -> None:
-    """One thread a process: the processes share the cores already. Only where a policy made torch load."""
-    import sys
-
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-
-
-def _watch(scenario: Scenario, signal: str, records: Records) -> list[Violation]:
-    shape = scenario.network.signals[signal]
-    limits = shape.limits(scenario.timing)
-    minima = [
-        min((limits.min_green_s[k] for k, stage in enumerate(shape.stages) if link in stage.greens), default=1)
-        for link in range(shape.lamps)
-    ]
-    net = scenario.folder / scenario.network_file
-    conflicts, switched, crossings = _tables(net, signal, scenario.timing.walking_speed_ms)
-    held = MonitorLimits(
-        yellow_s=limits.yellow_s,
-        all_red_s=limits.all_red_s,
-        min_green_s=tuple(minima),
-        max_green_s=limits.max_green_s,
-        max_red_s=limits.max_red_s,
-        walk_s=scenario.timing.walk_s,
-        crossings=crossings,
-    )
-    return watch(records.lamps(signal), conflicts, held, switched)
-
-
-@cache
-def _tables(
-    net: Path, signal: str, walking_speed_ms: float
-) -> tuple[frozenset[tuple[int, int]], frozenset[int], dict[int, int]]:
-    return conflicts_of(net, signal), switched_links(net, signal), crossings_of(net, signal, walking_speed_ms)
-
-
-def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = None) -> list[Run]:
-    """Do all tasks, ``jobs`` at a time in processes of their own; results in the order of the tasks.
+    Runs found in ``store`` are taken from there, and those done are kept in it.
 
     Raises:
         BadInput: ``jobs`` is below 1, or a subject does not fit.
-        SimulationError: a process ended unexpectedly.
     """
-    if jobs < 1:
-        raise BadInput(f"jobs must be at least 1, not {jobs}")
-    with (
-        tempfile.TemporaryDirectory(prefix="greenband-") as scratch,
-        ProcessPoolExecutor(
-            min(jobs, max(len(tasks), 1)), mp.get_context("spawn"), initializer=_prepare, initargs=(scratch,)
-        ) as pool,
-    ):
-        with interrupts.ignored_by_children():
-            futures: list[Future[Run]] = [pool.submit(run_one, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                if progress is not None:
-                    progress()
-            return [future.result() for future in futures]
-        except BrokenProcessPool as error:
-            raise SimulationError("a SUMO process ended unexpectedly; run the command again") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    found = Attempts()
+    if store is not None:
+        kept = {k: run for k, task in enumerate(tasks) if (run := store.get(task)) is not None}
+        found.runs.update(kept)
+    _tell(progress, len(found.runs))
+
+    def attempt(numbers: Sequence[int], lost: dict[int, SimulationError]) -> None:
+        for place, outcome in run_each(run_one, [tasks[k] for k in numbers], jobs):
+            if isinstance(outcome, SimulationError):
+                lost[numbers[place]] = outcome
+                continue
+            found.runs[numbers[place]] = outcome
+            if store is not None:
+                store.put(tasks[numbers[place]], outcome)
+            _tell(progress)
+
+    attempt([k for k in range(len(tasks)) if k not in found.runs], found.retried)
+    if found.retried:
+        attempt(sorted(found.retried), found.failed)
+        _tell(progress, len(found.failed))
+    return found
 
 
-def _prepare(scratch: str) -> None:
-    """Ready a worker: an interrupt ends it without a traceback, and the parent clears away what it left."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    tempfile.tempdir = scratch
+def _tell(progress: Progress | None, times: int = 1) -> None:
+    for _ in range(times if progress is not None else 0):
+        assert progress is not None
+        progress()
+
+
+def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = None) -> list[Run]:
+    """Do all tasks as ``attempt_all`` does; results in the order of the tasks.
+
+    Raises:
+        BadInput: ``jobs`` is below 1, or a subject does not fit.
+        SimulationError: SUMO failed twice in the same task.
+    """
+    found = attempt_all(tasks, jobs, progress)
+    for k, error in sorted(found.failed.items()):
+        raise SimulationError(f"{tasks[k].subject.name}, seed {tasks[k].seed}: {error}") from error
+    return [found.runs[k] for k in range(len(tasks))]
 
 
 def evaluate(
@@ -160,18 +97,22 @@ def evaluate(
     jobs: int = 1,
     demand: float = 1.0,
     sensing: str | None = None,
+    incident: Incident | None = None,
+    emissions: bool = False,
     backend: Backend = "auto",
     progress: Progress | None = None,
+    store: Store | None = None,
 ) -> Result:
     """Evaluate subjects on the same seeds; the first is the reference of comparisons.
 
     ``sensing`` names an option of that group for all of them; else a policy has what it was trained with, and any
-    other subject cameras.
+    other subject cameras. ``emissions`` adds CO2, at nearly twice the time. A run whose SUMO fails is tried once more;
+    if it fails again its seed counts for no subject.
 
     Raises:
         UnknownName: there is no such sensing.
         BadInput: no subject or seed, two subjects of one name, or a subject that does not fit.
-        SimulationError: SUMO failed.
+        SimulationError: SUMO failed on every seed.
     """
     if not subjects or not seeds:
         raise BadInput("an evaluation needs at least one subject and one seed")
@@ -182,11 +123,25 @@ def evaluate(
         seeing = registry.make("sensing", sensing)
         subjects = [replace(subject, sensing=seeing) for subject in subjects]
     with settled(subjects, scenario, [period], jobs) as ready:
-        tasks = [Task(s, scenario, period, seed, demand, backend) for s in ready for seed in seeds]
-        runs = run_all(tasks, jobs, progress)
-    n = len(seeds)
-    found = [_gather(s, runs[k * n : (k + 1) * n]) for k, s in enumerate(subjects)]
-    return Result(scenario.name, period, tuple(seeds), tuple(found), demand, sensing=sensing)
+        tasks = [Task(s, scenario, period, seed, demand, backend, incident, emissions) for s in ready for seed in seeds]
+        found = attempt_all(tasks, jobs, progress, store)
+    lost = {tasks[k].seed for k in found.failed}
+    left = [k for k, task in enumerate(tasks) if task.seed not in lost]
+    if not left:
+        first = min(found.failed)
+        raise SimulationError(f"{tasks[first].subject.name}: no seed is left, {found.failed[first]}")
+    gathered = [_gather(subject, [found.runs[k] for k in left if tasks[k].subject is subject]) for subject in ready]
+    return Result(
+        scenario.name,
+        period,
+        tuple(seed for seed in seeds if seed not in lost),
+        tuple(gathered),
+        demand,
+        sensing=sensing,
+        incident=None if incident is None else str(incident),
+        retried=_lost(tasks, {k: error for k, error in found.retried.items() if k not in found.failed}),
+        failed=_lost(tasks, found.failed),
+    )
 
 
 def fits(subjects: Sequence[Subject], scenario: Scenario, periods: Sequence[str]) -> None:
@@ -201,6 +156,10 @@ def fits(subjects: Sequence[Subject], scenario: Scenario, periods: Sequence[str]
             controller.reset(scenario, period)
 
 
+def _lost(tasks: Sequence[Task], errors: dict[int, SimulationError]) -> tuple[Lost, ...]:
+    return tuple(Lost(tasks[k].subject.name, tasks[k].seed, str(errors[k])) for k in sorted(errors))
+
+
 def _gather(subject: Subject, runs: Sequence[Run]) -> SubjectResult:
     if not runs[0].metrics:
         raise BadInput(f"{subject.name}: no trips were scheduled in the period")
@@ -210,4 +169,16 @@ def _gather(subject: Subject, runs: Sequence[Run]) -> SubjectResult:
         sum(len(run.violations) for run in runs),
         sum(run.collisions for run in runs),
         sum(run.teleports for run in runs),
+        tuple(_gather_place([run.places[k] for run in runs]) for k in range(len(runs[0].places))),
     )
+
+
+def _gather_place(seen: Sequence[Place]) -> PlaceResult:
+    """A place over seeds; where nobody came on some of them, the mean is over the others."""
+    per_seed = {name: tuple(place.values[name] for place in seen) for name in seen[0].values}
+    means = {name: _mean([v for v in values if not math.isnan(v)]) for name, values in per_seed.items()}
+    return PlaceResult(seen[0].level, seen[0].id, seen[0].signal, means, per_seed)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan

@@ -12,7 +12,9 @@ from greenband.control import Controller
 from greenband.errors import BadInput, UnknownName
 from greenband.sensing import SensingConfig
 
-__all__ = ["Subject", "resolve"]
+__all__ = ["NAMED", "Subject", "resolve"]
+
+NAMED = "greenband.registry.controller"  # the target of a controller called by its name
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def resolve(text: str) -> Subject:
         BadInput: a path that holds neither policy nor plan.
     """
     if text in registry.names("controller"):
-        return Subject(text, config={"_target_": "greenband.registry.controller", "name": text})
+        return Subject(text, config={"_target_": NAMED, "name": text})
     path = Path(text)
     if not path.exists():
         raise UnknownName("subject (or no such file)", text, registry.names("controller"))

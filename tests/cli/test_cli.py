@@ -64,7 +64,7 @@ for words in [["--help"], ["-h"], *([c, "--help"] for c in {COMMANDS!r})]:
         main(words)
     except SystemExit as ended:
         assert not ended.code, words
-heavy = {{"torch", "libsumo", "traci", "sumolib", "stable_baselines3", "hydra"}}
+heavy = {{"torch", "libsumo", "traci", "sumolib", "stable_baselines3", "hydra", "scipy", "pyarrow"}}
 print("loaded:", sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run(
@@ -97,7 +97,16 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "seeds": ("evaluate existing -s jincheng --seeds a:b", "seeds 'a:b'"),
     "no seeds": ("evaluate existing -s jincheng --seeds 3:3", "seeds '3:3': the range 3:3 is empty"),
     "negative jobs": ("evaluate existing -s jincheng --jobs -1", "--jobs -1: must be 0 or more"),
-    "demand": ("evaluate existing -s jincheng --demand 0", "--demand 0.0: must be above 0"),
+    "demand": ("evaluate existing -s jincheng --demand 1,0", "--demand 1,0: must be above 0"),
+    "demand in words": (
+        "evaluate existing -s jincheng --demand 1,much",
+        "--demand 1,much: must be a number, or several",
+    ),
+    "incident nowhere": ("evaluate existing -s jincheng --incident J1", "signal for --incident 'J1'.*J11, middle"),
+    "unknown text format": ("evaluate existing -s jincheng --format cvs", "unknown format 'cvs'.*did you mean 'csv'"),
+    "resume without a file": ("evaluate existing -s jincheng --resume", "--resume goes with --json"),
+    "runs kept from before": ("evaluate existing -s jincheng --json kept.json", "kept.json.runs: 1 runs are kept"),
+    "folder for a table": ("evaluate existing -s jincheng --parquet half", "--parquet half: is a folder"),
     "unknown sensing": ("evaluate existing -s jincheng --sensing feild", "unknown sensing 'feild'.*mean 'field'"),
     "bad sensing": ("train sensing.noise=much", "sensing noise must be a number, not 'much'"),
     "twice the same": ("evaluate existing existing -s jincheng", "two subjects have the same name"),
@@ -135,6 +144,8 @@ def test_a_mistake_gets_one_line_and_exit_code_2(name: str, program: Program, ji
     data["plans"]["AM"]["J11"]["stages"][0]["green_s"] += 5
     cycle = data["plans"]["AM"]["J11"]["cycle_s"]
     Path("good.json").write_text(good, encoding="utf-8")
+    Path("kept.json.runs").mkdir()
+    Path("kept.json.runs/1.json").write_text("{}", encoding="utf-8")
     Path("splits.json").write_text(json.dumps(data), encoding="utf-8")
     Path("broken.json").write_text(good[:200], encoding="utf-8")
     Path("broken.add.xml").write_text("<additional><tlLogic id='J11'", encoding="utf-8")
@@ -183,7 +194,7 @@ def test_plan_export_evaluate(tiny: Path, program: Program) -> None:
         assert subject["violations"] == 0
         for metric in ("delay_s", "speed_kmh", "mainline_speed_kmh"):
             figure = subject["metrics"][metric]
-            assert set(figure) == {"mean", "ci95", "per_seed"}
+            assert set(figure) == {"mean", "ci95", "median", "iqm", "per_seed"}
             assert figure["mean"] == pytest.approx(sum(figure["per_seed"]) / 2, abs=1e-5)
     compared = json.loads(Path("made/results.json").read_text(encoding="utf-8"))
     assert [subject["name"] for subject in compared["subjects"]] == ["existing", "maxpressure", "plan"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,44 @@ import pytest
 
 from greenband import __version__, sumo
 from greenband.errors import BadInput
-from greenband.evaluation import Result, SubjectResult, load, save
+from greenband.evaluation import PlaceResult, Result, SubjectResult, load, save
+from greenband.evaluation.results import Lost
+from greenband.junction_metrics import Level
+
+
+def place(level: Level, name: str, signal: str, delays: tuple[float, ...]) -> PlaceResult:
+    mean = sum(delays) / len(delays)
+    return PlaceResult(
+        level, name, signal, {"control_delay_s": mean, "queue_max_veh": 7.0}, {"control_delay_s": delays}
+    )
+
+
+PLACES = (
+    place("junction", "J1", "J1", (10.0, 20.0, 36.0)),
+    place("junction", "J2", "J2", (math.nan,)),
+    place("movement", "a>b", "J1", (90.0,)),
+    place("movement", "b>c", "J2", (5.0,)),
+    place("direction", "northbound", "", (22.0,)),
+)
 
 
 @pytest.fixture
 def result() -> Result:
     base = {"delay_s": [40.0, 50.0, 60.0], "mainline_speed_kmh": [20.0, 22.0, math.nan]}
     better = {"delay_s": [30.0, 45.0, 51.0], "mainline_speed_kmh": [25.0, 26.0, 27.0]}
-    subjects = (SubjectResult("existing", base, 0), SubjectResult("maxpressure", better, 2, 1, 3))
-    return Result("jincheng", "AM", (0, 1, 2), subjects, 1.25, sensing="field")
+    subjects = (SubjectResult("existing", base, 0), SubjectResult("maxpressure", better, 2, 1, 3, PLACES))
+    retried, failed = (Lost("existing", 1, "SUMO ended"),), (Lost("maxpressure", 7, "its process died"),)
+    return Result(
+        "jincheng",
+        "AM",
+        (0, 1, 2),
+        subjects,
+        1.25,
+        sensing="field",
+        incident="lane a_1 closed",
+        retried=retried,
+        failed=failed,
+    )
 
 
 def no_constants(name: str) -> Any:
@@ -36,18 +66,37 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
     data = read(path)
     contract = ["greenband", "sumo", "scenario", "period", "seeds", "subjects"]
     assert [key for key in data if key in contract] == contract
-    assert set(data) == {*contract, "demand", "sensing", "paired"}
+    assert set(data) == {*contract, "demand", "sensing", "incident", "paired", "retried", "failed"}
     assert (data["greenband"], data["sumo"]) == (__version__, sumo.version_string())
     assert (data["scenario"], data["period"], data["seeds"], data["demand"]) == ("jincheng", "AM", [0, 1, 2], 1.25)
-    assert data["sensing"] == "field"
+    assert (data["sensing"], data["incident"]) == ("field", "lane a_1 closed")
+    assert data["retried"] == [{"subject": "existing", "seed": 1, "reason": "SUMO ended"}]
+    assert data["failed"] == [{"subject": "maxpressure", "seed": 7, "reason": "its process died"}]
     first, second = data["subjects"]
-    assert set(first) == {"name", "metrics", "violations", "collisions", "teleports"}
-    assert first["metrics"]["delay_s"] == {"mean": 50.0, "ci95": [40.0, 60.0], "per_seed": [40.0, 50.0, 60.0]}
+    places = ["junctions", "directions"]
+    assert list(first) == ["name", "metrics", "violations", "collisions", "teleports", *places]
+    delay = {"mean": 50.0, "ci95": [40.0, 60.0], "median": 50.0, "iqm": 50.0, "per_seed": [40.0, 50.0, 60.0]}
+    assert first["metrics"]["delay_s"] == delay
+    assert second["junctions"] == {
+        "J1": {
+            "control_delay_s": 22.0,
+            "queue_max_veh": 7.0,
+            "level_of_service": "C",
+            "movements": {"a>b": {"control_delay_s": 90.0, "queue_max_veh": 7.0, "level_of_service": "F"}},
+        },
+        "J2": {
+            "control_delay_s": None,
+            "queue_max_veh": 7.0,
+            "level_of_service": None,
+            "movements": {"b>c": {"control_delay_s": 5.0, "queue_max_veh": 7.0, "level_of_service": "A"}},
+        },
+    }
+    assert second["directions"] == {"northbound": {"control_delay_s": 22.0, "queue_max_veh": 7.0}}
     assert (second["violations"], second["collisions"], second["teleports"]) == (2, 1, 3)
     assert data["paired"] == {
         "maxpressure": {
-            "delay_s": {"mean": -8.0, "ci95": [-10.0, -5.0]},
-            "mainline_speed_kmh": {"mean": None, "ci95": [None, None]},
+            "delay_s": {"mean": -8.0, "ci95": [-10.0, -5.0], "wilcoxon_p": 0.25},
+            "mainline_speed_kmh": {"mean": None, "ci95": [None, None], "wilcoxon_p": None},
         }
     }
 
@@ -55,13 +104,20 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
 def test_what_is_no_number_is_null(result: Result, tmp_path: Path) -> None:
     save([result], tmp_path / "r.json")
     speed = read(tmp_path / "r.json")["subjects"][0]["metrics"]["mainline_speed_kmh"]
-    assert speed == {"mean": None, "ci95": [None, None], "per_seed": [20.0, 22.0, None]}
+    nothing = {"mean": None, "ci95": [None, None], "median": None, "iqm": None}
+    assert speed == {**nothing, "per_seed": [20.0, 22.0, None]}
 
 
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     save([Result("s", "AM", (4,), (SubjectResult("a", {"delay_s": [1.0]}, 0),))], tmp_path / "r.json")
     data = read(tmp_path / "r.json")
-    assert data["subjects"][0]["metrics"]["delay_s"] == {"mean": 1.0, "ci95": None, "per_seed": [1.0]}
+    assert data["subjects"][0]["metrics"]["delay_s"] == {
+        "mean": 1.0,
+        "ci95": None,
+        "median": 1.0,
+        "iqm": 1.0,
+        "per_seed": [1.0],
+    }
     assert data["paired"] == {}
 
 
@@ -70,7 +126,12 @@ def test_round_trip(result: Result, tmp_path: Path) -> None:
     (back,) = load(tmp_path / "one.json")
     assert back.to_json() == result.to_json()
     assert math.isnan(back.subjects[0].per_seed["mainline_speed_kmh"][2])
-    assert back.subject("maxpressure") == result.subject("maxpressure")
+    assert back.subject("maxpressure").per_seed == result.subject("maxpressure").per_seed
+    assert [replace(p, per_seed={}) for p in PLACES if p.id != "J2"] == [
+        p for p in back.subject("maxpressure").places if p.id != "J2"
+    ]
+    assert [p.level_of_service for p in back.subject("maxpressure").at("junction")] == ["C", ""]
+    assert (back.retried, back.failed) == (result.retried, result.failed)
     save([result, back], tmp_path / "two.json")
     assert [item.period for item in load(tmp_path / "two.json")] == ["AM", "AM"]
     assert len(read(tmp_path / "two.json")) == 2

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from greenband import registry
 from greenband.errors import BadInput, SimulationError, UnknownName
 from greenband.evaluation import Result, Subject, evaluate, resolve
 from greenband.evaluation.runner import Task, run_all, run_one
+from greenband.evaluation.store import Store
 from greenband.metrics import METRICS
 from greenband.scenario import Scenario
 
@@ -52,6 +54,11 @@ def test_subjects_are_paired_on_the_same_seeds(result: Result, short: Scenario) 
         assert len(set(subject.per_seed["delay_s"])) == 3
         assert (subject.violations, subject.collisions, subject.teleports) == (0, 0, 0)
     alone = run_one(Task(resolve("maxpressure"), short, "AM", 1))
+    junction, *others = result.subject("maxpressure").places
+    assert (junction.level, junction.id) == ("junction", "J11")
+    assert {place.level for place in others} == {"movement", "direction"}
+    assert junction.means["control_delay_s"] == pytest.approx(sum(junction.per_seed["control_delay_s"]) / 3)
+    assert junction.per_seed["control_delay_s"][1] == alone.places[0].values["control_delay_s"]
     assert {name: values[1] for name, values in result.subject("maxpressure").per_seed.items()} == alone.metrics
     deltas = [b - a for a, b in zip(*(result.subjects[k].per_seed["delay_s"] for k in (0, 1)), strict=True)]
     mean, interval = result.paired(result.subjects[1], "delay_s")
@@ -97,6 +104,81 @@ def test_a_process_that_dies_is_an_error_not_a_hang(short: Scenario) -> None:
     with pytest.raises(SimulationError, match="ended unexpectedly"):
         evaluate([CRASH, resolve("maxpressure")], short, "AM", (0, 1), jobs=2)
     assert time.monotonic() - started < 30
+
+
+HOSTILE = """
+import os, signal
+from pathlib import Path
+
+class Hostile:
+    \"\"\"Each run takes a letter from a file and kills its own process if that is an x; else it asks for nothing.\"\"\"
+
+    interval_s = 30
+    blind = True
+
+    def __init__(self, file):
+        self.file = Path(file)
+
+    def reset(self, scenario, period):
+        left = self.file.read_text()
+        self.file.write_text(left[1:])
+        self.dies = left.startswith("x")
+
+    def decide(self, measurement):
+        if self.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+"""
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Subject]:
+    """A subject that kills its process in runs marked x, in a module that other processes find."""
+    (tmp_path / "hostile_controller.py").write_text(HOSTILE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(runs: str) -> Subject:
+        (tmp_path / "left").write_text(runs, encoding="utf-8")
+        return Subject("hostile", config={"_target_": "hostile_controller.Hostile", "file": str(tmp_path / "left")})
+
+    return make
+
+
+def test_a_killed_process_costs_a_second_attempt(hostile: Callable[[str], Subject], short: Scenario) -> None:
+    """The figures are those of a run that was never killed, and the attempt is reported."""
+    steps: list[None] = []
+    subjects = [resolve("existing"), hostile("x")]
+    found = evaluate(subjects, short, "AM", (0, 1), jobs=1, progress=lambda: steps.append(None))
+    assert [(lost.subject, lost.seed) for lost in found.retried] == [("hostile", 0)]
+    assert "ended unexpectedly" in found.retried[0].reason
+    assert (found.failed, found.seeds, len(steps)) == ((), (0, 1), 4)
+    untroubled = evaluate([resolve("existing"), hostile("")], short, "AM", (0, 1), jobs=1)
+    assert found.subjects == untroubled.subjects
+
+
+def test_a_seed_lost_twice_is_left_out_for_all(hostile: Callable[[str], Subject], short: Scenario) -> None:
+    steps: list[None] = []
+    subjects = [resolve("existing"), hostile("x--x")]
+    found = evaluate(subjects, short, "AM", (4, 0, 1), jobs=1, progress=lambda: steps.append(None))
+    assert [(lost.subject, lost.seed) for lost in found.failed] == [("hostile", 4)]
+    assert (found.retried, found.seeds, len(steps)) == ((), (0, 1), 6)
+    assert all(len(values) == 2 for subject in found.subjects for values in subject.per_seed.values())
+    untroubled = evaluate([resolve("existing"), hostile("")], short, "AM", (0, 1), jobs=1)
+    assert found.subjects == untroubled.subjects
+
+
+def test_runs_that_are_kept_are_not_done_again(short: Scenario, tmp_path: Path) -> None:
+    store, subjects = Store(tmp_path / "runs"), [resolve("existing")]
+    whole = evaluate(subjects, short, "AM", (0, 1), jobs=1, store=store)
+    assert len(store) == 2
+    assert evaluate(subjects, short, "AM", (0, 1), jobs=1) == whole
+    kept = store.get(Task(subjects[0], short, "AM", 1))
+    assert kept is not None
+    store.put(Task(subjects[0], short, "AM", 1), replace(kept, metrics={**kept.metrics, "delay_s": -5.0}))
+    again = evaluate(subjects, short, "AM", (0, 1), jobs=1, store=store)
+    assert again.subjects[0].per_seed["delay_s"] == [whole.subjects[0].per_seed["delay_s"][0], -5.0]
+    longer = evaluate(subjects, short, "AM", (0, 1, 2), jobs=1, store=store)
+    assert (len(store), longer.subjects[0].per_seed["delay_s"][1]) == (3, -5.0)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from greenband.evaluation.statistics import bootstrap_ci95, paired_difference
+from greenband.evaluation.statistics import bootstrap_ci95, interquartile_mean, paired_difference, wilcoxon_p
 
 
 def test_known_values() -> None:
@@ -55,3 +57,36 @@ def test_pairing_takes_out_what_seeds_share() -> None:
     assert interval is not None
     assert -3.2 < interval[0] < mean < interval[1] < -2.8
     assert paired_difference([5.0], [3.0]) == (2.0, None)
+
+
+def test_interquartile_mean_cuts_a_quarter_at_either_end() -> None:
+    assert interquartile_mean([1, 2, 3, 4]) == 2.5
+    assert interquartile_mean([900, 3, 1, 2, 5, 4, 6, 0]) == pytest.approx((2 + 3 + 4 + 5) / 4)
+    assert interquartile_mean([1, 2, 9]) == 4  # a quarter of three, rounded down, is none
+    assert interquartile_mean([7]) == 7
+    assert math.isnan(interquartile_mean([1, 2, 3, 4, math.nan]))
+
+
+def test_wilcoxon_by_hand() -> None:
+    """Six differences of one sign are as extreme as 2 of the 64 ways to sign them; with one turned round, ranks decide:
+    W = 1 is reached by 2 ways at either end, W = 2 by 3.
+    """
+    reference = [50.0] * 6
+    assert wilcoxon_p([49, 48, 47, 46, 45, 44], reference) == pytest.approx(2 / 64)
+    assert wilcoxon_p([51, 48, 47, 46, 45, 44], reference) == pytest.approx(4 / 64)
+    assert wilcoxon_p([49, 52, 47, 46, 45, 44], reference) == pytest.approx(6 / 64)
+    assert wilcoxon_p([49, 48], [50, 50.5]) == pytest.approx(1 / 2)
+
+
+def test_wilcoxon_leaves_out_what_does_not_differ() -> None:
+    some = wilcoxon_p([49, 48, 47, 46, 45, 44], [50.0] * 6)
+    assert wilcoxon_p([49, 48, 47, 46, 45, 44, 50, 50], [50.0] * 8) == some
+    assert wilcoxon_p([3, 4, 5], [3, 4, 5]) == 1
+    assert wilcoxon_p([3], [4]) is None
+    assert wilcoxon_p([3, math.nan, 4], [1, 2, 3]) is None
+
+
+def test_wilcoxon_agrees_with_a_published_table() -> None:
+    """Darwin's maize (Fisher 1935): crossed against self-fertilised, in eighths of an inch; W = 24, p = 0.041."""
+    differences = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    assert wilcoxon_p(differences, [0.0] * 15) == pytest.approx(0.041, abs=0.0005)

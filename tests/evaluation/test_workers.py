@@ -1,0 +1,85 @@
+"""Processes that die, fail or are told to stop: each costs its own task and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenband.errors import BadInput, SimulationError
+from greenband.evaluation.workers import run_each
+
+Outcomes = Callable[[list[str], int], list[Any]]
+WORK = """
+import os, signal, time
+from greenband.errors import BadInput, SimulationError
+
+def work(task):
+    kind, number = task
+    if kind == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "sumo":
+        raise SimulationError("SUMO ended")
+    if kind == "input":
+        raise BadInput("cannot be used")
+    if kind == "slow":
+        time.sleep(0.3)
+    return number, os.getpid()
+"""
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A task's number and its process, or an end of some kind; from a module that other processes find."""
+    (tmp_path / "ends_of_some_kind.py").write_text(WORK, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    return importlib.import_module("ends_of_some_kind").work
+
+
+@pytest.fixture
+def outcomes(work: Any) -> Outcomes:
+    def ask(kinds: list[str], jobs: int) -> list[Any]:
+        found = dict(run_each(work, list(zip(kinds, range(len(kinds)), strict=True)), jobs))
+        assert sorted(found) == list(range(len(kinds)))
+        return [found[k] for k in range(len(kinds))]
+
+    return ask
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_death_costs_one_task(jobs: int, outcomes: Outcomes) -> None:
+    found = outcomes(["fine", "kill", "slow", "sumo", "fine"], jobs)
+    assert [str(found[1]), str(found[3])] == ["its SUMO process ended unexpectedly", "SUMO ended"]
+    assert [found[k][0] for k in (0, 2, 4)] == [0, 2, 4]
+
+
+def test_a_process_serves_many_tasks_and_is_replaced_after_a_failure(outcomes: Outcomes) -> None:
+    found = outcomes(["fine", "fine", "sumo", "fine"], 1)
+    first, second, error, last = found
+    assert isinstance(error, SimulationError)
+    assert first[1] == second[1] != last[1]
+    assert os.getpid() not in (first[1], last[1])
+
+
+def test_other_errors_end_it_all(outcomes: Outcomes) -> None:
+    with pytest.raises(BadInput, match="cannot be used"):
+        outcomes(["fine", "input", "fine"], 1)
+
+
+def test_nothing_to_do(outcomes: Outcomes) -> None:
+    assert outcomes([], 2) == []
+    with pytest.raises(BadInput, match="jobs must be at least 1, not 0"):
+        outcomes(["fine"], 0)
+
+
+def test_leaving_early_begins_no_more(work: Any) -> None:
+    """Fifty of them would take 15 s."""
+    started = time.monotonic()
+    for _ in run_each(work, [("slow", k) for k in range(50)], 1):
+        break
+    assert time.monotonic() - started < 10
