@@ -1,0 +1,220 @@
+"""Every subject on the RESCO maps under RESCO's settings, and a check of the yardstick itself.
+
+    python benchmarks/resco.py [--maps cologne1,cologne3,cologne8,ingolstadt1] [--seeds 1:11] [--jobs 2]
+                               [--subjects webster,sotl] [--out benchmarks/results/resco.md]
+
+The maps are those inside the installed package sumo-rl; their licences do not allow copies of them elsewhere. RESCO's
+settings (Ault and Sharon, NeurIPS Datasets and Benchmarks 2021): a decision every 10 s, yellow 3 s, no all-red, no
+minimum or maximum green, detectors that reach 200 m (max-wave 50 m). Delay is time loss plus departure delay over all
+scheduled vehicles, those that never departed counted to the end. Two rows are simulated by SUMO alone: the network's
+own program as it came, with its own yellow, and that program made actuated with greens of 5 to 60 s.
+
+RESCO's published figures belong to SUMO 1.9 and cannot be compared. ``REFERENCE`` holds what an independent
+implementation measured with SUMO 1.28: mean and standard deviation over ten seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean, median, stdev
+from xml.etree import ElementTree as ET
+
+from greenband import registry, sumo
+from greenband.errors import BadInput
+from greenband.evaluation import Subject, evaluate, parse_seeds
+from greenband.files import write_text
+from greenband.metrics import read_trips
+from greenband.scenario import Scenario
+from greenband.scenarios.foreign import import_network
+from greenband.scenarios.sources import choose
+from greenband.sensing import SensingConfig
+from greenband.signals import SignalTiming
+from greenband.simulation import Records
+
+PERIOD = "all"
+MAPS = ("cologne1", "cologne3", "cologne8", "ingolstadt1")
+REFERENCE = {
+    "own program": {
+        "cologne1": (42.58, 0.65), "cologne3": (36.11, 1.08), "cologne8": (48.60, 0.81), "ingolstadt1": (29.94, 0.83),
+    },
+    "maxwave": {
+        "cologne1": (19.43, 1.05), "cologne3": (19.95, 1.21), "cologne8": (17.60, 0.43), "ingolstadt1": (15.27, 0.68),
+    },
+    "maxpressure": {
+        "cologne1": (23.63, 0.43), "cologne3": (23.88, 0.61), "cologne8": (30.75, 16.1), "ingolstadt1": (14.08, 0.80),
+    },
+    "own program, actuated": {
+        "cologne1": (63.91, 5.11), "cologne3": (35.76, 2.36), "cologne8": (40.86, 3.20), "ingolstadt1": (22.33, 2.33),
+    },
+}  # fmt: skip
+DECISION_S = 10
+FREE = SignalTiming(
+    yellow_s=3,
+    all_red_s=0,
+    min_green_through_s=1,
+    min_green_turn_s=1,
+    max_green_s=3600,
+    max_red_s=36000,
+    green_flash_s=0,
+)
+RANGE_M = {"maxwave": 50.0}  # 200 m for all others
+ACTUATED = {"minDur": "5", "maxDur": "60"}
+
+
+def sources(name: str) -> tuple[Path, Path]:
+    """Network and routes of a map in the installed package.
+
+    Raises:
+        BadInput: the package is not installed.
+    """
+    spec = importlib.util.find_spec("sumo_rl")
+    if spec is None or not spec.submodule_search_locations:
+        raise BadInput("the package sumo-rl, which holds the maps, is not installed: pip install sumo-rl")
+    folder = Path(spec.submodule_search_locations[0], "nets", "RESCO", name)
+    return folder / f"{name}.net.xml", folder / f"{name}.rou.xml"
+
+
+def window(name: str) -> tuple[int, int]:
+    """Begin and end of a map's simulation in s."""
+    config = sources(name)[0].with_name(f"{name}.sumocfg")
+    times = {
+        item.tag: int(float(item.get("value", "")))
+        for item in ET.parse(config).iter()
+        if item.get("value", "").isdigit()
+    }
+    return times["begin"], times["end"]
+
+
+def imported(name: str, folder: Path) -> Scenario:
+    """The map as a scenario under RESCO's limits."""
+    network, _ = sources(name)
+    source = choose(None, network.with_name(f"{name}.sumocfg"), None, folder)
+    return import_network(source, folder / name, name, timing=FREE).scenario
+
+
+def alone(name: str, seed: int, folder: Path, actuated: bool) -> float:
+    """Delay in s/veh when SUMO runs the network's own programs."""
+    network, routes = sources(name)
+    begin, end = window(name)
+    records = Records(folder)
+    if actuated:
+        network = _actuated(network, folder)
+    done = subprocess.run(
+        [
+            *(sumo.binary("sumo"), "--net-file", str(network), "--route-files", str(routes)),
+            *("--begin", str(begin), "--end", str(end), "--seed", str(seed), "--time-to-teleport", "-1"),
+            *("--tripinfo-output", str(records.trips), "--tripinfo-output.write-unfinished"),
+            *("--tripinfo-output.write-undeparted", "--no-step-log", "--no-warnings", "--duration-log.disable"),
+        ],
+        capture_output=True,
+        text=True,
+        env=sumo.environment(),
+        check=False,
+    )
+    if done.returncode:
+        raise BadInput(f"{name}: SUMO failed: {done.stderr.strip()}")
+    return mean(trip.delay_s for trip in read_trips(records, begin, end))
+
+
+def _actuated(network: Path, folder: Path) -> Path:
+    tree = ET.parse(network)
+    for logic in tree.getroot().findall("tlLogic"):
+        logic.set("type", "actuated")
+        for phase in logic.findall("phase"):
+            state = phase.get("state", "")
+            if "y" in state:
+                phase.set("duration", str(FREE.yellow_s))
+            elif set(state) & set("Gg"):
+                phase.attrib.update(ACTUATED)
+    path = folder / network.name
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+    return path
+
+
+def by_sumo(name: str, seeds: Sequence[int], jobs: int, actuated: bool) -> list[float]:
+    """Delay per seed of the network's own programs."""
+
+    def one(seed: int) -> float:
+        with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
+            return alone(name, seed, Path(folder), actuated)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(one, seeds))
+
+
+def subject(name: str) -> Subject:
+    """A controller under RESCO's settings: its decisions every 10 s if it decides at all."""
+    config = {"_target_": "greenband.registry.controller", "name": name}
+    if "interval_s" in registry.config("controller", name):
+        config = {**config, "interval_s": DECISION_S}
+    return Subject(name, config=config, sensing=SensingConfig(RANGE_M.get(name, 200.0)))
+
+
+def measured(
+    name: str, subjects: Sequence[str], seeds: Sequence[int], jobs: int
+) -> Iterator[tuple[str, list[float], int]]:
+    """Subject, delay per seed and broken safety rules, for every subject that fits the map."""
+    yield "own program", by_sumo(name, seeds, jobs, actuated=False), 0
+    yield "own program, actuated", by_sumo(name, seeds, jobs, actuated=True), 0
+    with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
+        scenario = imported(name, Path(folder))
+        for which in subjects:
+            try:
+                (done,) = evaluate([subject(which)], scenario, PERIOD, seeds, jobs=jobs).subjects
+            except BadInput as error:
+                print(f"{name}: {which} is left out: {error}", flush=True)
+                continue
+            yield which, done.per_seed["delay_s"], done.violations
+
+
+def main() -> None:
+    """Measure and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--maps", default=",".join(MAPS))
+    parser.add_argument("--seeds", default="1:11")
+    parser.add_argument("--subjects", default=",".join(name for name in registry.names("controller")))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    seeds, subjects = parse_seeds(options.seeds), options.subjects.split(",")
+    found: dict[str, dict[str, list[float]]] = {}
+    text = f"`python benchmarks/resco.py --seeds {options.seeds}`, SUMO {sumo.version_string()}\n"
+    for name in options.maps.split(","):
+        found[name] = {}
+        text += f"\n## {name}\n\n"
+        text += "| subject | delay s/veh | median | measured independently | violations |\n|---|---|---|---|---|\n"
+        for which, delays, violations in measured(name, subjects, seeds, options.jobs):
+            found[name][which] = delays
+            text += row(name, which, delays, violations)
+            print(text.splitlines()[-1], flush=True)
+    if options.out:
+        write_text(options.out, text)
+        write_text(options.out.with_suffix(".json"), json.dumps(as_json(found, seeds), indent=1) + "\n")
+
+
+def row(name: str, which: str, delays: Sequence[float], violations: int) -> str:
+    """A line of a map's table; ``yes`` where the mean is no farther from the reference than the two spreads."""
+    spread = stdev(delays) if len(delays) > 1 else 0.0
+    known = REFERENCE.get(which, {}).get(name)
+    held = ""
+    if known:
+        within = "yes" if abs(mean(delays) - known[0]) <= known[1] + spread else "no"
+        held = f"{known[0]:.2f} ± {known[1]:.2f}: {within}"
+    broken = "" if which.startswith("own program") else str(violations)
+    return f"| {which} | {mean(delays):.2f} ± {spread:.2f} | {median(delays):.2f} | {held} | {broken} |\n"
+
+
+def as_json(found: Mapping[str, Mapping[str, Sequence[float]]], seeds: Sequence[int]) -> dict[str, object]:
+    """Delays per map, subject and seed."""
+    return {"sumo": sumo.version_string(), "seeds": list(seeds), "delay_s": found}
+
+
+if __name__ == "__main__":
+    main()
