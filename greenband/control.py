@@ -217,7 +217,8 @@ class ControlLoop:
         """Ask for the fixed pattern at signals without data; due every second, as the pattern's changes are."""
         if self._blind and self._patterns is not None:
             for name in self._blind:
-                self.interlocks[name].request(self._patterns.stage_at(name, self.now))
+                if name in self.interlocks:
+                    self.interlocks[name].request(self._patterns.stage_at(name, self.now))
             self._show()
 
     def _hand_over(self) -> None:
