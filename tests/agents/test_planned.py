@@ -45,7 +45,9 @@ def test_the_whole_day_follows_its_parts(jincheng: Scenario) -> None:
 
 
 def test_the_longest_cycle_can_be_set(jincheng: Scenario) -> None:
-    plans = registry.controller("webster", max_cycle_s=70).plan_set(jincheng, ["AM"])
+    method = registry.controller("webster", max_cycle_s=70)
+    assert isinstance(method, Planner)
+    plans = method.plan_set(jincheng, ["AM"])
     assert plans.plans["AM"]["J11"].cycle_s == 70
 
 

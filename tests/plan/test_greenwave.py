@@ -43,7 +43,7 @@ def test_the_bands_told_are_those_of_the_lamps(shixin_short: Scenario, period: s
     for section in wave.progression.sections:
         out = band_s(shixin_short, wave, wave.artery.outbound, section.first, section.last)
         back = band_s(shixin_short, wave, wave.artery.inbound, section.first, section.last)
-        assert (section.outbound_s, section.inbound_s) == (pytest.approx(out, abs=1.5), pytest.approx(back, abs=1.5))
+        assert (section.outbound_s, section.inbound_s) == pytest.approx((out, back), abs=1.5)
 
 
 def test_both_directions_of_an_even_street_roll(shixin_short: Scenario) -> None:

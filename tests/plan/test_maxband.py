@@ -63,7 +63,7 @@ def test_a_band_may_span_the_cycle_s_end_and_a_signal_may_always_be_green() -> N
     ],
 )
 def test_systems_of_evenly_spaced_signals(travel_share: float, signals: int, width_share: float) -> None:
-    """Equal bands of evenly spaced signals with half the cycle green, as textbooks on progression give them."""
+    """Equal bands of evenly spaced signals with half the cycle green (Roess, Prassas, McShane: Traffic Engineering)."""
     out, back = street(80, np.full(signals, 0.5), np.full(signals - 1, 80 * travel_share))
     bands = maximise(80, out, back, 1.0)
     assert (bands.outbound_s / 80, bands.inbound_s / 80) == pytest.approx((width_share, width_share), abs=1e-6)
@@ -125,7 +125,7 @@ def _green(cycle_s: float, way: Direction, offsets_s: tuple[float, ...], leaves_
 def test_a_one_way_street_has_the_narrowest_green() -> None:
     out = Direction((3, 50, 20), (40, 25, 60), (0, 31, 77))
     bands = maximise(90, out)
-    assert (bands.outbound_s, bands.inbound_s) == (pytest.approx(25), 0)
+    assert (bands.outbound_s, bands.inbound_s) == pytest.approx((25, 0))
 
 
 @pytest.mark.parametrize("ratio", [0.5, 0.8, 1.0, 1.25, 2.0])

@@ -43,7 +43,7 @@ def test_an_offset_moves_four_seconds_a_step(shixin_short: Scenario) -> None:
 @given(st.integers(0, 10**6), st.sampled_from([0.5, 3.0, 50.0, 1e6]))
 def test_every_point_is_a_plan_within_limits(jincheng: Scenario, seed: int, far: float) -> None:
     space = PlanSpace(jincheng, "AM", 120)
-    point = np.random.default_rng(seed).normal(0, far, space.dimension)
+    point = np.random.default_rng(seed).normal(0, far, space.dimension).tolist()
     for name, plan in space.plans(point).items():
         limits = jincheng.network.signals[name].limits(jincheng.timing)
         for stage in plan.stages:
