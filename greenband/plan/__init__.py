@@ -1,1 +1,1 @@
-"""Timing plans: model, splits and distillation."""
+"""Timing plans: their model, methods that make them, and distillation."""

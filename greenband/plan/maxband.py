@@ -140,12 +140,13 @@ def _both_ways(cycle_s: float, outbound: Direction, inbound: Direction, ratio: f
     start, passes = np.array([outbound.start_s, inbound.start_s]), np.array([outbound.passes_s, inbound.passes_s])
     green = np.array([outbound.green_s, inbound.green_s]).clip(max=cycle_s) / cycle_s
     d = ((start[0] - passes[0]) - (start[1] - passes[1])) / cycle_s
+    room = np.where(green < 1, green, 2)  # where it is always green a band may begin anywhere
     one, none, zero = np.eye(n), np.zeros((n, n)), np.zeros((n, 1))
     column = np.ones((n, 1))
     # the unknowns: b, b', x, then w, w' and m of each signal
     constraints = [
-        LinearConstraint(np.hstack([column, zero, zero, one, none, none]), -np.inf, green[0]),
-        LinearConstraint(np.hstack([zero, column, zero, none, one, none]), -np.inf, green[1]),
+        LinearConstraint(np.hstack([column, zero, zero, one, none, none]), -np.inf, room[0]),
+        LinearConstraint(np.hstack([zero, column, zero, none, one, none]), -np.inf, room[1]),
         LinearConstraint(np.hstack([zero, zero, -column, one, -one, -one]), -d, -d),
     ]
     if ratio is not None:

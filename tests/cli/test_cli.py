@@ -114,6 +114,12 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "plan maxpressure -s jincheng --out x --seeds 0:4",
         "plans are made on training seeds",
     ),
+    "seeds for a method": (
+        "plan webster -s jincheng --out x --seeds 10000:10002",
+        "webster is not replayed to make its plans",
+    ),
+    "budget for a method": ("plan webster -s jincheng --out x --budget 50", "--budget 50: webster is not tuned"),
+    "budget": ("plan simopt -s jincheng --out x --budget 2", "a budget of 2 plans is too small: at least 4"),
     "splits": ("evaluate splits.json -s jincheng", r"splits\.json: .*J11: stages sum to 105 s, but cycle_s is 100"),
     "broken plan": ("evaluate broken.add.xml -s jincheng", r"broken\.add\.xml"),
     "broken json": ("evaluate broken.json -s jincheng", r"broken\.json"),
@@ -200,6 +206,20 @@ def test_plan_export_evaluate(tiny: Path, program: Program) -> None:
     assert [subject["name"] for subject in compared["subjects"]] == ["existing", "maxpressure", "plan"]
     table = {subject["name"]: subject["metrics"]["delay_s"]["per_seed"] for subject in compared["subjects"]}
     assert table["plan"][0] == result["subjects"][1]["metrics"]["delay_s"]["per_seed"][0]  # seed 5, JSON and CSV alike
+
+
+def test_a_method_makes_its_plan_and_tells_of_it(tiny: Path, program: Program) -> None:
+    words = ("--compare", "5", "--period", "AM", "--jobs", "2")
+    done = program("plan", "greenwave", "-s", tiny, "--out", "made", *words)
+    assert done.code == 0, done.err
+    assert "AM: cycle 75 s, no two signals in a line" in done.err
+    compared = json.loads(Path("made/results.json").read_text(encoding="utf-8"))
+    assert [subject["name"] for subject in compared["subjects"]] == ["existing", "plan"]
+    done = program("evaluate", "greenwave", "-s", tiny, "--seeds", "5", "--jobs", "2", "--json", "r.json")
+    assert done.code == 0, done.err
+    (subject,) = json.loads(Path("r.json").read_text(encoding="utf-8"))["subjects"]
+    assert subject["name"] == "greenwave"
+    assert subject["metrics"] == compared["subjects"][1]["metrics"]
 
 
 def test_scenarios_are_listed_and_described(program: Program) -> None:

@@ -34,8 +34,8 @@ def test_travel_times_by_hand(shixin_short: Scenario) -> None:
     artery = find_artery(shixin_short, "AM")
     assert artery is not None
     assert artery.inbound is not None
-    assert artery.outbound.passes_s[:2] == (0.0, pytest.approx(47, abs=1.5))
-    assert artery.inbound.passes_s[:2] == (0.0, pytest.approx(-47, abs=1.5))
+    assert artery.outbound.passes_s[:2] == pytest.approx((0, 47), abs=1.5)
+    assert artery.inbound.passes_s[:2] == pytest.approx((0, -47), abs=1.5)
     assert list(artery.outbound.passes_s) == sorted(artery.outbound.passes_s)
 
 

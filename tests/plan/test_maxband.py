@@ -63,7 +63,7 @@ def test_a_band_may_span_the_cycle_s_end_and_a_signal_may_always_be_green() -> N
     ],
 )
 def test_systems_of_evenly_spaced_signals(travel_share: float, signals: int, width_share: float) -> None:
-    """Equal bands of evenly spaced signals with half the cycle green, as textbooks on progression give them."""
+    """Equal bands of evenly spaced signals with half the cycle green (Roess, Prassas, McShane: Traffic Engineering)."""
     out, back = street(80, np.full(signals, 0.5), np.full(signals - 1, 80 * travel_share))
     bands = maximise(80, out, back, 1.0)
     assert (bands.outbound_s / 80, bands.inbound_s / 80) == pytest.approx((width_share, width_share), abs=1e-6)
@@ -90,9 +90,8 @@ def test_no_random_offsets_give_wider_bands() -> None:
         assert free.outbound_s + free.inbound_s >= (widths[0] + widths[1]).max() - 1e-4
         for ratio in (0.6, 1.0, 1.5):
             shared = maximise(cycle, out, back, ratio)
-            most = max(
-                _worth(out_s, back_s, ratio) for out_s, back_s in zip(*widths, strict=True) if out_s * back_s > 0
-            )
+            pairs = [(out_s, back_s) for out_s, back_s in zip(*widths, strict=True) if out_s * back_s > 0]
+            most = max((_worth(*pair, ratio) for pair in pairs), default=0.0)
             assert _worth(shared.outbound_s, shared.inbound_s, ratio) >= most - 1e-3
 
 
@@ -125,7 +124,23 @@ def _green(cycle_s: float, way: Direction, offsets_s: tuple[float, ...], leaves_
 def test_a_one_way_street_has_the_narrowest_green() -> None:
     out = Direction((3, 50, 20), (40, 25, 60), (0, 31, 77))
     bands = maximise(90, out)
-    assert (bands.outbound_s, bands.inbound_s) == (pytest.approx(25), 0)
+    assert (bands.outbound_s, bands.inbound_s) == pytest.approx((25, 0))
+
+
+def test_a_signal_that_is_always_green_narrows_no_band() -> None:
+    """As where a side road ends and the main road never stops; matters where both bands are wide and equal."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        n = int(rng.integers(2, 5))
+        passes = np.concatenate([[0.0], np.cumsum(rng.uniform(5, 90, n))])
+        starts, greens = rng.uniform(0, 100, (2, n + 1)), rng.uniform(65, 90, (2, n))
+        ways = [
+            Direction(tuple(start), (*green, 100.0), tuple(passes * sign))
+            for start, green, sign in zip(starts, greens, (1, -1), strict=True)
+        ]
+        bands = maximise(100, ways[0], ways[1], 1.0)
+        without = maximise(100, ways[0].part(0, n - 1), ways[1].part(0, n - 1), 1.0)
+        assert bands.outbound_s + bands.inbound_s == pytest.approx(without.outbound_s + without.inbound_s, abs=1e-3)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 0.8, 1.0, 1.25, 2.0])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -54,8 +56,6 @@ def test_the_busier_direction_keeps_a_band_from_end_to_end(ratio: float, leading
 
 def test_no_fewer_sections_would_do() -> None:
     """Every cut into fewer sections has one without fair bands."""
-    from itertools import combinations
-
     out, back = street(90, 0.3, [15.0, 40.0, 25.0, 62.0, 33.0])
     found = progress(90, out, back, 0.8)
     number = len(found.sections)

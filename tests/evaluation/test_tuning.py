@@ -1,0 +1,164 @@
+"""Tuning improves what it measures, keeps what it has found, and never keeps a plan worse than its start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from greenband.errors import BadInput
+from greenband.evaluation import tuning
+from greenband.evaluation.runner import Progress, Run, Task
+from greenband.evaluation.tuning import Budget, tuned
+from greenband.formats import json as plan_json
+from greenband.plan.greenwave import greenwave
+from greenband.plan.model import PlanSet, TimingPlan
+from greenband.plan.planner import unwatched
+from greenband.scenario import Scenario
+
+Delay = Callable[[TimingPlan, int], float]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("GREENBAND_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "tuned"
+
+
+class Road:
+    """Stands for SUMO: a delay that follows from the plan of the only junction and the seed."""
+
+    def __init__(self, delay: Delay, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.delay, self.runs, self.fails_after = delay, 0, 10**9
+        self.seeds: list[int] = []
+        monkeypatch.setattr(tuning, "run_all", self.run_all)
+
+    def run_all(self, tasks: Sequence[Task], jobs: int, progress: Progress) -> list[Run]:
+        done = []
+        for task in tasks:
+            if self.runs >= self.fails_after:
+                raise KeyboardInterrupt
+            assert task.subject.plan is not None
+            (plan,) = plan_json.read(task.subject.plan).plans["AM"].values()
+            self.runs += 1
+            self.seeds.append(task.seed)
+            done.append(Run({"delay_s": self.delay(plan, task.seed)}, (), 0, 0, {}))
+            progress()
+        return done
+
+
+def far_from(cycle_s: int) -> Delay:
+    return lambda plan, seed: 40 + abs(plan.cycle_s - cycle_s) + 0.01 * (seed % 7)
+
+
+def tune(scenario: Scenario, evaluations: int = 64, seeds: int = 1, jobs: int = 1) -> PlanSet:
+    return tuned(scenario, "AM", 120, Budget(evaluations, seeds, 2), jobs, unwatched)
+
+
+def test_it_finds_the_cycle_that_is_best(jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    road = Road(far_from(88), monkeypatch)
+    found = tune(jincheng)
+    assert found.plans["AM"]["J11"].cycle_s == pytest.approx(88, abs=2)
+    assert "64 plans" in found.provenance.note
+    assert "(green wave 53.0)" in found.provenance.note  # at 75 s
+    assert {seed for seed in road.seeds if seed < 10_000} == {1000, 1001}
+    training = [seed for seed in road.seeds if seed >= 10_000]
+    assert len(training) <= 64
+    assert sorted(set(training)) == list(found.provenance.seeds) == list(range(10_000, 10_008))
+
+
+def test_the_start_stays_where_nothing_is_better(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where training seeds say otherwise: validation decides."""
+    start = greenwave(jincheng, "AM", 120).plans
+
+    def misleading(plan: TimingPlan, seed: int) -> float:
+        away = abs(plan.cycle_s - start["J11"].cycle_s) + (plan.stages != start["J11"].stages)
+        return 50.0 - away if seed >= 10_000 else 50.0 + away
+
+    Road(misleading, monkeypatch)
+    assert tune(jincheng).plans["AM"] == start
+
+
+def test_the_same_budget_gives_the_same_plan_whatever_the_jobs(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Road(far_from(95), monkeypatch)
+    first = tune(jincheng)
+    for file in cache.iterdir():
+        file.unlink()
+    assert tune(jincheng, jobs=2) == first
+
+
+def test_a_tuned_plan_is_kept_under_all_it_depends_on(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road = Road(far_from(90), monkeypatch)
+    first, runs = tune(jincheng, 16), road.runs
+    assert tune(jincheng, 16) == first
+    assert road.runs == runs
+    tune(jincheng, 24)
+    assert road.runs > runs
+    runs = road.runs
+    slower = jincheng.model_copy(update={"timing": jincheng.timing.__class__(yellow_s=4)})
+    tune(slower, 16)
+    assert road.runs > runs
+
+
+def test_an_unusable_file_in_the_cache_is_made_anew(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Road(far_from(90), monkeypatch)
+    first = tune(jincheng, 16)
+    for file in cache.iterdir():
+        file.write_text("{", encoding="utf-8")
+    assert tune(jincheng, 16) == first
+
+
+def test_an_interrupted_tuning_goes_on_where_it_stopped(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road = Road(far_from(90), monkeypatch)
+    road.fails_after = 20
+    with pytest.raises(KeyboardInterrupt):
+        tune(jincheng)
+    (kept,) = cache.iterdir()
+    known = len(json.loads(kept.read_text(encoding="utf-8")))
+    assert 8 <= known <= 20
+    road.fails_after, before = 10**9, road.runs
+    resumed, more = tune(jincheng), road.runs - before
+    for file in cache.iterdir():
+        file.unlink()
+    before = road.runs
+    assert tune(jincheng) == resumed
+    assert road.runs - before == more + known
+
+
+@pytest.mark.parametrize("budget", [(3, 1, 1), (10, 0, 1), (10, 1, 0), (10, 1, 101)])
+def test_a_budget_that_makes_no_sense_is_refused(budget: tuple[int, int, int]) -> None:
+    with pytest.raises(BadInput, match=r"plans is too small|needs 1 training seed"):
+        Budget(*budget)
+
+
+def test_it_tunes_in_simulation(jincheng: Scenario, shorten: Callable[..., Scenario], cache: Path) -> None:
+    steps: list[int] = []
+
+    class Watched:
+        def __init__(self, label: str, total: int) -> None:
+            assert label == "tuning jincheng AM: 4 plans by CMA-ES"
+            assert total == 4 + 3
+
+        def __enter__(self) -> Callable[[], None]:
+            return lambda: steps.append(1)
+
+        def __exit__(self, *_: object) -> None: ...
+
+    short = shorten(jincheng, duration_s=120, warmup_s=30)
+    found = tuned(short, "AM", 120, Budget(4, 1, 1), 1, Watched)
+    assert len(steps) == 4 + 3
+    assert set(found.plans) == {"AM"}
+    assert "s/veh on validation seeds 1000 to 1000" in found.provenance.note

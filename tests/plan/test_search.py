@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenband.plan.greenwave import greenwave
+from greenband.plan.search import PlanSpace
+from greenband.scenario import Scenario
+
+
+@pytest.mark.parametrize("period", ["AM", "NIGHT"])
+def test_the_origin_is_the_green_wave(shixin_short: Scenario, period: str) -> None:
+    space = PlanSpace(shixin_short, period, 120)
+    assert space.dimension == 1 + 4 * 3 + 3
+    assert space.plans([0.0] * space.dimension) == greenwave(shixin_short, period, 120).plans
+
+
+def test_coordinates_by_hand(jincheng: Scenario) -> None:
+    # 75 s x exp(0.05 x 2) = 82.9 s; the second stage's weight grows by exp(0.1 x 3) = 1.35, its share of the green too.
+    space = PlanSpace(jincheng, "AM", 120)
+    (plan,) = space.plans([2.0, 0.0, 0.0, 0.0]).values()
+    assert plan.cycle_s == 83
+    (start,) = space.plans([0.0, 0.0, 0.0, 0.0]).values()
+    (more,) = space.plans([0.0, 3.0, 0.0, 0.0]).values()
+    assert more.cycle_s == start.cycle_s
+    assert more.stages[1].go_s > start.stages[1].go_s
+    assert more.stages[0].go_s <= start.stages[0].go_s
+
+
+def test_an_offset_moves_four_seconds_a_step(shixin_short: Scenario) -> None:
+    space = PlanSpace(shixin_short, "AM", 120)
+    point = [0.0] * space.dimension
+    point[-1] = -2.0
+    start, moved = space.plans([0.0] * space.dimension), space.plans(point)
+    *same, last = start
+    assert all(moved[name] == start[name] for name in same)
+    assert (moved[last].offset_s - start[last].offset_s) % start[last].cycle_s == start[last].cycle_s - 8
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.sampled_from([0.5, 3.0, 50.0, 1e6]))
+def test_every_point_is_a_plan_within_limits(jincheng: Scenario, seed: int, far: float) -> None:
+    space = PlanSpace(jincheng, "AM", 120)
+    point = np.random.default_rng(seed).normal(0, far, space.dimension).tolist()
+    for name, plan in space.plans(point).items():
+        limits = jincheng.network.signals[name].limits(jincheng.timing)
+        for stage in plan.stages:
+            assert limits.min_green_s[stage.stage] <= stage.go_s <= limits.max_green_s
+            assert plan.cycle_s - stage.go_s <= limits.max_red_s
