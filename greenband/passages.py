@@ -54,7 +54,7 @@ class Passages:
 
 
 def journeys(records: Records) -> Iterator[Journey]:
-    """All vehicles that entered in a session that was run with ``Records(..., passages=True)``.
+    """All vehicles that entered in a session that was run with ``Records(..., passages=True)``, on the way they took.
 
     Raises:
         SimulationError: SUMO did not complete the file.

@@ -200,7 +200,7 @@ class Simulation:
             command += ["--tripinfo-output.write-unfinished", "true", "--tripinfo-output.write-undeparted", "true"]
             if records.passages:
                 command += ["--vehroute-output", str(records.routes), "--vehroute-output.exit-times", "true"]
-                command += ["--vehroute-output.write-unfinished", "true"]
+                command += ["--vehroute-output.write-unfinished", "true", "--vehroute-output.last-route", "true"]
             if records.emissions:
                 command += ["--device.emissions.probability", "1"]
         return [*command, "--additional-files", ",".join(additional)] if additional else command

@@ -12,9 +12,9 @@ import pytest
 from greenband import registry
 from greenband.control import run
 from greenband.metrics import Trip, read_travel
-from greenband.passages import Passages, stop_lines
+from greenband.passages import Passages, journeys, stop_lines
 from greenband.scenario import Scenario
-from greenband.simulation import Records
+from greenband.simulation import Records, Simulation
 from greenband.stoplines import StopLine, read_stop_lines
 
 NORTH = ("S_J08", "S_J08.bay", "J08_J09", "J08_J09.bay", "J09_J10")
@@ -126,3 +126,17 @@ def test_what_sumo_writes_adds_up(shixin_short: Scenario, shorten: Callable[...,
     loss = sum(t.delay_s for t in travel.trips if not t.stop_s)
     assert len(done) > 100
     assert delay == pytest.approx(loss, rel=0.15)  # the rest is lost beyond the last stop line
+
+
+def test_a_vehicle_that_changed_its_way_counts_where_it_went(shixin_short: Scenario, tmp_path: Path) -> None:
+    """SUMO then writes several routes for it, unless told not to."""
+    made = Records(tmp_path, passages=True)
+    with Simulation(shixin_short, "AM", 0, records=made) as session:
+        vehicle = session.api.vehicle
+        while "S-N.0" not in vehicle.getIDList():
+            session.advance(session.now + 1)
+        vehicle.changeTarget("S-N.0", "J08_W08")
+        session.advance(session.now + 2)
+    (journey,) = [j for j in journeys(made) if j.id == "S-N.0"]
+    assert journey.edges == ("S_J08", "S_J08.bay", "J08_W08")
+    assert journey.left_s == (-1, -1, -1)

@@ -61,12 +61,19 @@ class _Worker:
         self._pool: ProcessPoolExecutor | None = None
 
     def start(self, work: Callable[[T], R], task: T) -> Future[R]:
-        """Begin a task."""
+        """Begin a task, in a fresh process if the one before died meanwhile."""
         with interrupts.ignored_by_children():
-            if self._pool is None:
-                context = mp.get_context("spawn")
-                self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(self._scratch,))
-            return self._pool.submit(work, task)
+            try:
+                return self._process().submit(work, task)
+            except BrokenProcessPool:
+                self.close()
+                return self._process().submit(work, task)
+
+    def _process(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = mp.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(self._scratch,))
+        return self._pool
 
     def outcome(self, future: Future[R]) -> R | SimulationError:
         """What a task returned, or the error that ended it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,16 @@ def test_a_process_serves_many_tasks_and_is_replaced_after_a_failure(outcomes: O
     assert isinstance(error, SimulationError)
     assert first[1] == second[1] != last[1]
     assert os.getpid() not in (first[1], last[1])
+
+
+def test_a_process_that_dies_between_tasks_costs_none(work: Any) -> None:
+    found: list[Any] = []
+    for _, outcome in run_each(work, [("fine", 0), ("fine", 1)], 1):
+        found.append(outcome)
+        if len(found) == 1:
+            os.kill(found[0][1], signal.SIGKILL)
+            time.sleep(1)
+    assert [row[0] for row in found] == [0, 1]
 
 
 def test_other_errors_end_it_all(outcomes: Outcomes) -> None:
