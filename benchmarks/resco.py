@@ -30,7 +30,7 @@ from greenband import registry, sumo
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, evaluate, parse_seeds
 from greenband.files import write_text
-from greenband.metrics import read_trips
+from greenband.metrics import read_travel
 from greenband.scenario import Scenario
 from greenband.scenarios.foreign import import_network
 from greenband.scenarios.sources import choose
@@ -120,7 +120,7 @@ def alone(name: str, seed: int, folder: Path, actuated: bool) -> float:
     )
     if done.returncode:
         raise BadInput(f"{name}: SUMO failed: {done.stderr.strip()}")
-    return mean(trip.delay_s for trip in read_trips(records, begin, end))
+    return mean(trip.delay_s for trip in read_travel(records, end).within(begin, end).trips)
 
 
 def _actuated(network: Path, folder: Path) -> Path:
