@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean, median, stdev
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from greenband import registry, sumo
@@ -96,7 +97,8 @@ def imported(name: str, folder: Path) -> Scenario:
     """The map as a scenario under RESCO's limits."""
     network, _ = sources(name)
     source = choose(None, network.with_name(f"{name}.sumocfg"), None, folder)
-    return import_network(source, folder / name, name, timing=FREE).scenario
+    scenario: Scenario = import_network(source, folder / name, name, timing=FREE).scenario
+    return scenario
 
 
 def alone(name: str, seed: int, folder: Path, actuated: bool) -> float:
@@ -151,7 +153,7 @@ def by_sumo(name: str, seeds: Sequence[int], jobs: int, actuated: bool) -> list[
 
 def subject(name: str) -> Subject:
     """A controller under RESCO's settings: its decisions every 10 s if it decides at all."""
-    config = {"_target_": "greenband.registry.controller", "name": name}
+    config: dict[str, Any] = {"_target_": "greenband.registry.controller", "name": name}
     if "interval_s" in registry.config("controller", name):
         config = {**config, "interval_s": DECISION_S}
     return Subject(name, config=config, sensing=SensingConfig(RANGE_M.get(name, 200.0)))
