@@ -7,7 +7,7 @@ The maps are those inside the installed package sumo-rl; their licences do not a
 settings (Ault and Sharon, NeurIPS Datasets and Benchmarks 2021): a decision every 10 s, yellow 3 s, no all-red, no
 minimum or maximum green, detectors that reach 200 m (max-wave 50 m). Delay is time loss plus departure delay over all
 scheduled vehicles, those that never departed counted to the end. Two rows are simulated by SUMO alone: the network's
-own program as it came, with its own yellow, and that program made actuated with greens of 5 to 60 s.
+own program as it came, with its own yellow, and the same made actuated with greens of 5 to 60 s.
 
 RESCO's published figures belong to SUMO 1.9 and cannot be compared. ``REFERENCE`` holds what an independent
 implementation measured with SUMO 1.28: mean and standard deviation over ten seeds.
@@ -131,9 +131,7 @@ def _actuated(network: Path, folder: Path) -> Path:
         logic.set("type", "actuated")
         for phase in logic.findall("phase"):
             state = phase.get("state", "")
-            if "y" in state:
-                phase.set("duration", str(FREE.yellow_s))
-            elif set(state) & set("Gg"):
+            if "y" not in state and set(state) & set("Gg"):
                 phase.attrib.update(ACTUATED)
     path = folder / network.name
     tree.write(path, encoding="utf-8", xml_declaration=True)
