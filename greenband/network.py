@@ -492,6 +492,6 @@ def _read(path: Path) -> Any:
 
 def _left_hand(path: Path) -> bool:
     """Whether traffic keeps left; the mark stands at the root of the file."""
-    for _, element in ET.iterparse(path, events=("start",)):
-        return element.get("lefthand") in ("1", "true")
-    return False
+    with path.open("rb") as file:
+        _, root = next(ET.iterparse(file, events=("start",)))
+        return root.get("lefthand") in ("1", "true")
