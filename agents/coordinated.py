@@ -38,7 +38,7 @@ class Coordinated:
 
     Raises (on reset):
         BadInput: ``plan`` is no fixed plan or does not fit; the period has several plans; or a signal's stages do not
-            fit into two rings.
+            fit into two rings, or it has no all-red.
     """
 
     interval_s = 1
@@ -56,6 +56,11 @@ class Coordinated:
         """Take the plan of the period and make the programs; returns the stages to begin with."""
         if scenario.period(period).plans:
             raise BadInput(f"coordinated control runs one plan; period {period} of {scenario.name} has several")
+        for name, signal in scenario.network.signals.items():
+            if (
+                signal.limits(scenario.timing).all_red_s < 1
+            ):  # where two phases serve a stream, yellow would end in green
+                raise BadInput(f"junction {name}: NEMA phases need an all-red of 1 s or more")
         source = registry.controller(self._plan)
         if not isinstance(source, FixedPlan):
             raise BadInput(f"plan={self._plan!r}: coordinated control needs a fixed plan, and that is none")

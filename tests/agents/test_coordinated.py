@@ -162,6 +162,12 @@ def test_runs_are_safe(period: str, shixin_short: Scenario, shorten: Callable[..
     assert set(done.executed) == set(shixin_short.network.signals)
 
 
+def test_no_all_red_is_refused(jincheng: Scenario) -> None:
+    hasty = jincheng.model_copy(update={"timing": replace(jincheng.timing, all_red_s=0)})
+    with pytest.raises(BadInput, match="junction J11: NEMA phases need an all-red of 1 s or more"):
+        Coordinated().reset(hasty, "AM")
+
+
 def test_what_holds_no_plan_is_refused(jincheng: Scenario) -> None:
     with pytest.raises(BadInput, match="plan='maxpressure': coordinated control needs a fixed plan, and that is none"):
         Coordinated(plan="maxpressure").reset(jincheng, "AM")
