@@ -1,11 +1,11 @@
 """Results of an evaluation and their JSON form, which is a contract; ``docs/results.md`` describes it for users.
 
 ``{"greenband", "sumo", "scenario", "period", "seeds", "subjects": [{"name", "metrics": {name: {"mean", "ci95",
-"median", "iqm", "per_seed"}}, "violations", "collisions", "teleports", "junctions", "directions", "source", "plans"}],
-"paired": {subject: {metric: {"mean", "ci95", "wilcoxon_p"}}}}``, where ``paired`` are differences to the first subject, seed by seed.
-``demand`` is the factor on all flows, ``sensing`` the option of that group which all subjects were given, null if each
-had its own, ``incident`` what happened on the road. ``retried`` and ``failed`` name runs whose process ended; a seed
-that failed for one subject counts for none.
+"median", "iqm", "per_seed"}}, "violations", "collisions", "teleports", "junctions", "directions", "source",
+"plans"}], "paired": {subject: {metric: {"mean", "ci95", "wilcoxon_p"}}}}``, where ``paired`` are differences to the
+first subject, seed by seed. ``demand`` is the factor on all flows, ``sensing`` the option of that group which all
+subjects were given, null if each had its own, ``incident`` what happened on the road. ``retried`` and ``failed`` name
+runs whose process ended; a seed that failed for one subject counts for none.
 """
 
 from __future__ import annotations

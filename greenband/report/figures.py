@@ -1,5 +1,7 @@
-"""The report's figures, for plotly. Colours are Okabe and Ito's, which the colour-blind tell apart; subjects also differ
-by pattern, dash or marker. Names are escaped, as plotly takes text for markup.
+"""The report's figures, for plotly.
+
+Colours are Okabe and Ito's, which the colour-blind tell apart; subjects also differ by pattern, dash or marker. Names
+are escaped, as plotly takes text for markup.
 """
 
 from __future__ import annotations

@@ -131,15 +131,9 @@ class View:
         self._place = {subject.name: k for k, subject in enumerate(self.result.subjects)}
         self.figures: dict[str, Build] = {}
         self.diagrams = [self._diagram(s, p) for s in self.samples for p in s.passages] if self.scenario else []
-        junctions, places = self.junctions, by_signal(self.result)
-        if places:
+        if _has_places(self.result):
             for metric, axis, digits in (("control_delay_s", "delay_axis", 1), ("queue_max_veh", "queue_axis", 0)):
-                self._add(
-                    metric,
-                    lambda lang, m=metric, a=axis, d=digits: figures.by_junction(
-                        self.result, m, [(s, getattr(name, lang)) for s, name in junctions], a, d, lang
-                    ),
-                )
+                self._add(metric, self._bars(metric, axis, digits))
         if self.samples and self.scenario:
             begin = self.scenario.period(self.result.period).begin_s
             self._add("speed", lambda lang: figures.speed_by_time(self.samples, self._place, begin, lang))
@@ -150,6 +144,13 @@ class View:
     def _add(self, name: str, build: Build) -> str:
         self.figures[f"{self.id}-{name}"] = build
         return f"{self.id}-{name}"
+
+    def _bars(self, metric: str, axis: str, digits: int) -> Build:
+        def build(language: Language) -> Figure:
+            names = [(signal, getattr(name, language)) for signal, name in self.junctions]
+            return figures.by_junction(self.result, metric, names, axis, digits, language)
+
+        return build
 
     def has(self, name: str) -> bool:
         """Whether a figure is there."""
@@ -314,7 +315,8 @@ class View:
     def timings(self, signal: str) -> list[tuple[Text, Text | None, list[StageTime]]]:
         """Per compared subject a heading, cycle and offset if it has them, and the stages in their order."""
         assert self.scenario is not None
-        period, found = self.scenario.period(self.result.period), []
+        period = self.scenario.period(self.result.period)
+        found: list[tuple[Text, Text | None, list[StageTime]]] = []
         for subject in self.case.compared:
             sample = next((s for s in self.samples if s.subject == subject.name), None)
             log = sample.executed if sample else None
@@ -402,7 +404,7 @@ class View:
         return found
 
 
-def by_signal(result: Result) -> bool:
+def _has_places(result: Result) -> bool:
     """Whether a result tells of junctions."""
     return any(True for subject in result.subjects for _ in subject.at("junction"))
 

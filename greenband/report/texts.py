@@ -58,7 +58,7 @@ TEXTS: dict[str, Text] = {
     # table of metrics
     "before_after": Text("Before and after", "前后对比"),
     "before_after_note": Text(
-        "Means over seeds with 95 % intervals; Δ is the difference to {reference}, paired by seed. ★ marks the best mean.",
+        "Means over seeds with 95 % intervals; Δ is the difference to {reference}, paired by seed; ★ marks the best.",
         "各种子均值及 95 % 置信区间；Δ 为按种子配对与 {reference} 的差值。★ 表示最优均值。",
     ),
     "metric": Text("measure", "指标"),
@@ -70,8 +70,9 @@ TEXTS: dict[str, Text] = {
         "{subject}，{way}：直行绿灯与每四辆车中一辆的轨迹",
     ),
     "time_space_note": Text(
-        "One run on seed {seed}, {minutes} minutes of it. Thick bars are green at the stop line, thin ones red; each line"
-        " is a vehicle; shaded stripes are green bands, in which a vehicle at {speed} % of the speed limit meets no red.",
+        "One run on seed {seed}, {minutes} minutes of it. Thick bars are green at the stop line, thin ones red; each"
+        " line is a vehicle; shaded stripes are green bands, in which a vehicle at {speed} % of the speed limit meets"
+        " no red.",
         "种子 {seed} 的一次运行，取其中 {minutes} 分钟。粗条为停车线绿灯，细条为红灯；每条线为一辆车；"
         "阴影带为绿波带，以限速的 {speed} % 行驶的车辆在带内不遇红灯。",
     ),
@@ -172,17 +173,17 @@ TEXTS: dict[str, Text] = {
     "method": Text("Method, seeds, versions, assumptions", "方法、随机种子、版本与假设"),
     "method_how": Text(
         "Every subject was simulated in SUMO {sumo} by greenband {greenband} on the same seeds ({seeds}), so that"
-        " differences are paired. Intervals are 95 % percentile bootstrap intervals of the mean over seeds. Delay is SUMO's"
-        " timeLoss plus the time waiting to enter, of motor vehicles due to depart from {begin} to {end}, after {warmup}"
-        " minutes of warm-up.",
+        " differences are paired. Intervals are 95 % percentile bootstrap intervals of the mean over seeds. Delay is"
+        " SUMO's timeLoss plus the time waiting to enter, of motor vehicles due to depart from {begin} to {end}, after"
+        " {warmup} minutes of warm-up.",
         "各对象均由 greenband {greenband} 在 SUMO {sumo} 中以相同随机种子（{seeds}）仿真，差值按种子配对。"
         "区间为各种子均值的 95 % 百分位自助法（bootstrap）区间。延误为 SUMO 的 timeLoss 与等待驶入时间之和，"
         "统计 {begin} 至 {end} 计划出发的机动车，预热 {warmup} 分钟。",
     ),
     "method_bare": Text(
         "Every subject was simulated in SUMO {sumo} by greenband {greenband} on the same seeds ({seeds}), so that"
-        " differences are paired. Intervals are 95 % percentile bootstrap intervals of the mean over seeds. Delay is SUMO's"
-        " timeLoss plus the time waiting to enter.",
+        " differences are paired. Intervals are 95 % percentile bootstrap intervals of the mean over seeds. Delay is"
+        " SUMO's timeLoss plus the time waiting to enter.",
         "各对象均由 greenband {greenband} 在 SUMO {sumo} 中以相同随机种子（{seeds}）仿真，差值按种子配对。"
         "区间为各种子均值的 95 % 百分位自助法（bootstrap）区间。延误为 SUMO 的 timeLoss 与等待驶入时间之和。",
     ),
@@ -207,8 +208,8 @@ TEXTS: dict[str, Text] = {
     ),
     "no_sample": Text("What {subject} does in a run: {reason}", "{subject} 的单次运行情况未包含：{reason}"),
     "other_run": Text(
-        "The run of {subject} shown here is not the one that was evaluated: its delay is {now} s, not {then} s. Subject,"
-        " scenario or versions have changed since.",
+        "The run of {subject} shown here is not the one that was evaluated: its delay is {now} s, not {then} s."
+        " Subject, scenario or versions have changed since.",
         "此处显示的 {subject} 运行与当初评估的不同：延误为 {now} 秒而非 {then} 秒。对象、场景或版本已发生变化。",
     ),
     # metrics
