@@ -259,7 +259,7 @@ def export(
 
 @app.command()
 def report(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULT...", help="Files that evaluate --json wrote.")],
+    results: Annotated[list[Path], typer.Argument(help="Files that evaluate --json wrote.")],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
     language: Annotated[str, typer.Option(help="Shown first: en or zh; the file has both.")] = "en",
     scenario: Annotated[

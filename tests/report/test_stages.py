@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from greenband.plan.model import StageTiming, TimingPlan
 from greenband.report.stages import describe, draw, movement_label, stage_times
 from greenband.report.texts import Text
 from greenband.scenario import Scenario
@@ -27,8 +28,8 @@ def test_an_arrow_heads_where_the_movement_leads(jincheng: Scenario) -> None:
     assert "北进口左转" in describe(signal, stage).zh
 
 
-def test_times_of_a_plan_and_of_a_log(small_plan: dict[str, object]) -> None:
-    times = stage_times("J1", small_plan, None, 0, 100)  # type: ignore[arg-type]
+def test_times_of_a_plan_and_of_a_log(plans: dict[str, TimingPlan]) -> None:
+    times = stage_times("J1", plans, None, 0, 100)
     assert [(t.number, t.timing, round(t.share, 2)) for t in times] == [
         (1, (30, 3, 3, 4), 0.4),
         (2, (50, 3, 3, 4), 0.6),
@@ -42,9 +43,9 @@ def test_times_of_a_plan_and_of_a_log(small_plan: dict[str, object]) -> None:
 
 
 @pytest.fixture
-def small_plan() -> dict[str, object]:
-    from greenband.plan.model import StageTiming, TimingPlan
-
-    rest = {"green_flash_s": 3, "yellow_s": 3, "all_red_s": 4}
-    stages = (StageTiming(stage=0, name="a", green_s=30, **rest), StageTiming(stage=1, name="b", green_s=50, **rest))
+def plans() -> dict[str, TimingPlan]:
+    stages = tuple(
+        StageTiming(stage=k, name=name, green_s=green, green_flash_s=3, yellow_s=3, all_red_s=4)
+        for k, (name, green) in enumerate((("a", 30), ("b", 50)))
+    )
     return {"J1": TimingPlan(signal="J1", cycle_s=100, offset_s=0, stages=stages)}
