@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from greenband import registry
@@ -23,8 +22,6 @@ def run(results: Sequence[Path], out: Path, language: str, scenario: str | None,
     """Simulate the first seed of each case's reference and best subject once more, then write the file."""
     if language not in LANGUAGES:
         raise UnknownName("language", language, LANGUAGES)
-    if missing := [name for name in ("jinja2", "plotly") if find_spec(name) is None]:
-        raise BadInput(f"a report needs {missing[0]}: pip install 'greenband[report]'")
     if out.is_dir():
         raise BadInput(f"--out {out}: is a folder")
     cases = gather(result for path in results for result in load(path))
@@ -91,7 +88,8 @@ def _write(
     out: Path,
     language: str,
 ) -> None:
-    from greenband.report.page import Chapter, write_report
+    from greenband.report.page import write_report
+    from greenband.report.view import Chapter
 
     chapters = [
         Chapter(case, road, found, told) if isinstance(road, Scenario) else Chapter(case, None, {}, [road, *told])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from greenband.cli import report as command
 from greenband.evaluation import Result, SubjectResult, save
 
 Program = Callable[..., tuple[int, str, str]]
@@ -52,15 +49,3 @@ def test_bad_input_is_one_line(program: Program, result: Path, words: list[str],
     assert message in err
     assert len(err.splitlines()) == 1
     assert not Path("report.html").exists()
-
-
-def test_without_the_extra_it_says_what_to_install(
-    program: Program, result: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def find(name: str, package: str | None = None) -> Any:
-        return None if name == "plotly" else importlib.util.find_spec(name, package)
-
-    monkeypatch.setattr(command, "find_spec", find)
-    code, _, err = program("report", result)
-    assert code == 2
-    assert "pip install 'greenband[report]'" in err

@@ -10,8 +10,9 @@ import pytest
 
 from greenband.evaluation import Result, SubjectResult, evaluate, load, resolve, save
 from greenband.report.cases import Case, gather
-from greenband.report.page import Chapter, write_report
+from greenband.report.page import write_report
 from greenband.report.sample import Order, Sample, record
+from greenband.report.view import Chapter
 from greenband.scenario import Scenario
 
 

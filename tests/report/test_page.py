@@ -13,9 +13,10 @@ import pytest
 
 from greenband.evaluation import Result
 from greenband.report.cases import Case, gather
-from greenband.report.page import Chapter, number, render
+from greenband.report.page import render
 from greenband.report.sample import Sample
 from greenband.report.texts import Text
+from greenband.report.view import Chapter, number
 from greenband.scenario import Scenario
 
 SECTIONS = ("before_after", "time_space", "stages", "places", "speed_time", "demand", "method")
