@@ -122,7 +122,7 @@ def _stripes(
     """Outline of the band in each cycle of a window."""
     at = places[stretch.first : stretch.last + 1]
     low, high = min(stretch.begins_s), max(stretch.begins_s) + stretch.width_s
-    for k in range(math.ceil((begin_s - low) / stretch.cycle_s), math.floor((end_s - high) / stretch.cycle_s) + 1):
+    for k in range(math.ceil((begin_s - high) / stretch.cycle_s), math.floor((end_s - low) / stretch.cycle_s) + 1):
         fronts = [begin + k * stretch.cycle_s for begin in stretch.begins_s]
         there = list(zip(fronts, at, strict=True))
         back = [(front + stretch.width_s, place) for front, place in there]

@@ -121,11 +121,9 @@ def _along(x: float, y: float, bearing: float, ahead: float, right: float) -> tu
 def _arrow(movement: Movement, side: float, kind: str) -> str:
     aside, heading, leaving = side * ASIDE.get(movement.direction, 9.0), movement.bearing, _exit(movement)
     tail, stop = _along(0, 0, heading, -REACH + 4, aside), _along(0, 0, heading, -MOUTH, aside)
-    bend, exit_aside = (
-        0.8 * MOUTH,
-        14.0 * side if movement.direction == "t" else side * ASIDE.get(movement.direction, 9.0),
-    )
-    mouth, tip = _along(0, 0, leaving, MOUTH, exit_aside), _along(0, 0, leaving, REACH - 12, exit_aside)
+    back = 14.0 * side if movement.direction == "t" else aside
+    mouth, tip = _along(0, 0, leaving, MOUTH, back), _along(0, 0, leaving, REACH - 12, back)
+    bend = 0.5 * math.dist(stop, mouth)
     first, second = _along(*stop, heading, bend, 0), _along(*mouth, leaving, -bend, 0)
     way = f"M{_xy(tail)}L{_xy(stop)}C{_xy(first)} {_xy(second)} {_xy(mouth)}L{_xy(tip)}"
     left, right = _along(*tip, leaving, -1, -5), _along(*tip, leaving, -1, 5)
