@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -58,8 +59,7 @@ def stage_times(
 
 def _spans(log: Sequence[tuple[int, int]], begin_s: int, end_s: int) -> Iterator[tuple[int, int]]:
     """(stage index, seconds) of what was shown within a period."""
-    ends = [*(time for time, _ in log[1:]), end_s]
-    for (time, stage), end in zip(log, ends, strict=True):
+    for (time, stage), (end, _) in pairwise([*log, (end_s, 0)]):
         if (length := min(end, end_s) - max(time, begin_s)) > 0:
             yield stage, length
 

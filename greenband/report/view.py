@@ -68,8 +68,8 @@ class View:
         self.notes += self._strangers()
 
     def _add(self, name: str, build: Build) -> str:
-        self.figures[f"{self.id}-{name}"] = build
-        return f"{self.id}-{name}"
+        self.figures[f"{self.id}-figure-{name}"] = build
+        return f"{self.id}-figure-{name}"
 
     def _bars(self, metric: str, axis: str, digits: int) -> Build:
         def build(language: Language) -> Figure:
@@ -80,7 +80,7 @@ class View:
 
     def has(self, name: str) -> bool:
         """Whether a figure is there."""
-        return f"{self.id}-{name}" in self.figures
+        return f"{self.id}-figure-{name}" in self.figures
 
     @property
     def title(self) -> Text:

@@ -81,8 +81,10 @@ def test_every_section_is_there_and_reached_from_the_contents(outline: Outline) 
 def test_figures_have_captions_and_tables(page: Path, outline: Outline) -> None:
     plots = {str(a["id"]) for _, a in outline.elements if a.get("class") == "plot"}
     assert plots == set(drawings(page.read_text(encoding="utf-8")))
-    spaces = {f"case1-space-{k}-{way}" for k in (0, 1) for way in ("northbound", "southbound")}
-    assert plots == spaces | {f"case1-{name}" for name in ("control_delay_s", "queue_max_veh", "speed", "demand")}
+    spaces = {f"case1-figure-space-{k}-{way}" for k in (0, 1) for way in ("northbound", "southbound")}
+    assert plots == spaces | {
+        f"case1-figure-{name}" for name in ("control_delay_s", "queue_max_veh", "speed", "demand")
+    }
     assert sum(tag == "figcaption" for tag, _ in outline.elements) == len(plots)
 
 
