@@ -36,11 +36,13 @@ class Records:
     """Files that SUMO writes in a session: ``trips`` per vehicle, and ``lamps`` per second and signal.
 
     With ``passages`` also ``routes``, which say when each vehicle left each edge; with ``emissions`` trips have theirs.
+    ``followed`` are edges on which ``positions`` say every other second where every fourth vehicle is.
     """
 
     folder: Path
     passages: bool = False
     emissions: bool = False
+    followed: tuple[str, ...] = ()
 
     @property
     def trips(self) -> Path:
@@ -56,6 +58,11 @@ class Records:
     def routes(self) -> Path:
         """SUMO vehroute output with exit times, of vehicles under way too."""
         return self.folder / "routes.xml"
+
+    @property
+    def positions(self) -> Path:
+        """SUMO fcd output: lane and place on it of the vehicles that are followed."""
+        return self.folder / "positions.xml"
 
     def lamps(self, signal: str) -> Path:
         """SUMO SaveTLSStates output of one signal, under a name that any file system takes, however long the id."""
@@ -203,6 +210,13 @@ class Simulation:
                 command += ["--vehroute-output.write-unfinished", "true", "--vehroute-output.last-route", "true"]
             if records.emissions:
                 command += ["--device.emissions.probability", "1"]
+            if records.followed:
+                edges = scratch / "followed.txt"
+                edges.write_text("".join(f"edge:{edge}\n" for edge in records.followed), encoding="utf-8")
+                command += ["--fcd-output", str(records.positions), "--fcd-output.attributes", "id,lane,pos"]
+                command += ["--fcd-output.filter-edges.input-file", str(edges), "--fcd-output.skip-empty", "true"]
+                command += ["--device.fcd.probability", "0.25", "--device.fcd.deterministic", "true"]
+                command += ["--device.fcd.period", "2"]
         return [*command, "--additional-files", ",".join(additional)] if additional else command
 
     def _connect(self, command: list[str], backend: Backend) -> Any:

@@ -258,6 +258,25 @@ def export(
 
 
 @app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(help="Files that evaluate --json wrote.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    language: Annotated[str, typer.Option(help="Shown first: en or zh; the file has both.")] = "en",
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", "-s", help="If the result's own is not at hand.")
+    ] = None,
+    jobs: Jobs = 0,
+) -> None:
+    """Write results as one self-contained HTML file for people.
+
+    The first seed of the first and of the best subject is simulated once more for time-space diagrams and stages.
+    """
+    from greenband.cli import report as command
+
+    command.run(results, out, language, scenario, jobs)
+
+
+@app.command()
 def doctor() -> None:
     """Check that this installation is able to run."""
     from greenband.cli import doctor as command

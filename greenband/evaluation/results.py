@@ -1,11 +1,11 @@
 """Results of an evaluation and their JSON form, which is a contract; ``docs/results.md`` describes it for users.
 
 ``{"greenband", "sumo", "scenario", "period", "seeds", "subjects": [{"name", "metrics": {name: {"mean", "ci95",
-"median", "iqm", "per_seed"}}, "violations", "collisions", "teleports", "junctions", "directions"}], "paired": {subject:
-{metric: {"mean", "ci95", "wilcoxon_p"}}}}``, where ``paired`` are differences to the first subject, seed by seed.
-``demand`` is the factor on all flows, ``sensing`` the option of that group which all subjects were given, null if each
-had its own, ``incident`` what happened on the road. ``retried`` and ``failed`` name runs whose process ended; a seed
-that failed for one subject counts for none.
+"median", "iqm", "per_seed"}}, "violations", "collisions", "teleports", "junctions", "directions", "source",
+"plans"}], "paired": {subject: {metric: {"mean", "ci95", "wilcoxon_p"}}}}``, where ``paired`` are differences to the
+first subject, seed by seed. ``demand`` is the factor on all flows, ``sensing`` the option of that group which all
+subjects were given, null if each had its own, ``incident`` what happened on the road. ``retried`` and ``failed`` name
+runs whose process ended; a seed that failed for one subject counts for none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from greenband.errors import BadInput
 from greenband.evaluation.statistics import bootstrap_ci95, interquartile_mean, paired_difference, wilcoxon_p
 from greenband.files import write_text
 from greenband.junction_metrics import PLACE_METRICS, Level, level_of_service
+from greenband.plan.model import TimingPlan
 
 __all__ = ["Lost", "PlaceResult", "Result", "SubjectResult", "load", "save", "to_text"]
 
@@ -49,7 +50,10 @@ class PlaceResult:
 
 @dataclass(frozen=True)
 class SubjectResult:
-    """One subject: ``per_seed`` maps metric names to one value per seed; counts are sums over seeds."""
+    """One subject: ``per_seed`` maps metric names to one value per seed; counts are sums over seeds.
+
+    ``source`` is what the user called it by, ``plans`` by signal are what it ran if that was fixed plans.
+    """
 
     name: str
     per_seed: dict[str, list[float]]
@@ -57,6 +61,8 @@ class SubjectResult:
     collisions: int = 0
     teleports: int = 0
     places: tuple[PlaceResult, ...] = ()
+    source: str = ""
+    plans: Mapping[str, TimingPlan] = field(default_factory=dict)
 
     def mean(self, metric: str) -> float:
         """Mean over seeds."""
@@ -169,7 +175,16 @@ def _subject_json(subject: SubjectResult) -> dict[str, Any]:
         for place in subject.at("junction")
     }
     directions = {place.id: _place_json(place) for place in subject.at("direction")}
-    return {"name": subject.name, "metrics": metrics, **counts, "junctions": junctions, "directions": directions}
+    plans = {name: plan.model_dump(mode="json") for name, plan in subject.plans.items()}
+    return {
+        "name": subject.name,
+        "metrics": metrics,
+        **counts,
+        "junctions": junctions,
+        "directions": directions,
+        "source": subject.source,
+        "plans": plans,
+    }
 
 
 def _place_json(place: PlaceResult) -> dict[str, Any]:
@@ -206,7 +221,7 @@ def load(path: Path) -> list[Result]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return [_from_json(item) for item in (data if isinstance(data, list) else [data])]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: not a result file: {error!r}") from error
 
 
@@ -219,6 +234,8 @@ def _from_json(item: dict[str, Any]) -> Result:
             int(s.get("collisions", 0)),
             int(s.get("teleports", 0)),
             tuple(_places_from_json(s)),
+            str(s.get("source", "")),
+            {name: TimingPlan.model_validate(plan) for name, plan in s.get("plans", {}).items()},
         )
         for s in item["subjects"]
     )

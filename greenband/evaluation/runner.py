@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from greenband.evaluation.tasks import Run, Task, run_one
 from greenband.evaluation.workers import run_each
 from greenband.incident import Incident
 from greenband.junction_metrics import Place
+from greenband.plan.model import TimingPlan
 from greenband.plan.planner import Planner
 from greenband.scenario import Scenario
 from greenband.simulation import Backend
@@ -125,12 +126,14 @@ def evaluate(
     with settled(subjects, scenario, [period], jobs) as ready:
         tasks = [Task(s, scenario, period, seed, demand, backend, incident, emissions) for s in ready for seed in seeds]
         found = attempt_all(tasks, jobs, progress, store)
+        plans = [_plans(subject, scenario, period) for subject in ready]
     lost = {tasks[k].seed for k in found.failed}
     left = [k for k, task in enumerate(tasks) if task.seed not in lost]
     if not left:
         first = min(found.failed)
         raise SimulationError(f"{tasks[first].subject.name}: no seed is left, {found.failed[first]}")
-    gathered = [_gather(subject, [found.runs[k] for k in left if tasks[k].subject is subject]) for subject in ready]
+    runs = [[found.runs[k] for k in left if tasks[k].subject is subject] for subject in ready]
+    gathered = [_gather(subject, own, plan) for subject, own, plan in zip(ready, runs, plans, strict=True)]
     return Result(
         scenario.name,
         period,
@@ -160,7 +163,19 @@ def _lost(tasks: Sequence[Task], errors: dict[int, SimulationError]) -> tuple[Lo
     return tuple(Lost(tasks[k].subject.name, tasks[k].seed, str(errors[k])) for k in sorted(errors))
 
 
-def _gather(subject: Subject, runs: Sequence[Run]) -> SubjectResult:
+def _plans(subject: Subject, scenario: Scenario, period: str) -> Mapping[str, TimingPlan]:
+    """The fixed plans that a subject runs all through a period, by signal; none for any other subject.
+
+    Controllers that run plans have them as ``active`` once they are reset.
+    """
+    if scenario.period(period).plans:
+        return {}
+    controller = subject.make()
+    controller.reset(scenario, period)
+    return dict(getattr(controller, "active", {}))
+
+
+def _gather(subject: Subject, runs: Sequence[Run], plans: Mapping[str, TimingPlan]) -> SubjectResult:
     if not runs[0].metrics:
         raise BadInput(f"{subject.name}: no trips were scheduled in the period")
     return SubjectResult(
@@ -170,6 +185,8 @@ def _gather(subject: Subject, runs: Sequence[Run]) -> SubjectResult:
         sum(run.collisions for run in runs),
         sum(run.teleports for run in runs),
         tuple(_gather_place([run.places[k] for run in runs]) for k in range(len(runs[0].places))),
+        subject.source,
+        plans,
     )
 
 

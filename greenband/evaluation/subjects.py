@@ -21,13 +21,15 @@ NAMED = "greenband.registry.controller"  # the target of a controller called by 
 class Subject:
     """A named recipe for a controller; other processes get the recipe and make their own.
 
-    ``config`` is a ``_target_`` configuration; ``plan`` a plan file instead; ``sensing`` what a policy was trained on.
+    ``config`` is a ``_target_`` configuration; ``plan`` a plan file instead; ``sensing`` what a policy was trained on;
+    ``source`` what the user called it by.
     """
 
     name: str
     config: Mapping[str, Any] | None = None
     plan: Path | None = None
     sensing: SensingConfig | None = None
+    source: str = ""
 
     def make(self) -> Controller:
         """The controller.
@@ -50,20 +52,20 @@ def resolve(text: str) -> Subject:
         BadInput: a path that holds neither policy nor plan.
     """
     if text in registry.names("controller"):
-        return Subject(text, config={"_target_": NAMED, "name": text})
+        return Subject(text, config={"_target_": NAMED, "name": text}, source=text)
     path = Path(text)
     if not path.exists():
         raise UnknownName("subject (or no such file)", text, registry.names("controller"))
     for folder in (path, path / "best", path.parent if path.name == "policy.safetensors" else path):
         if (folder / "card.json").is_file():
-            return _policy(path, folder)
+            return _policy(path, folder, text)
     if path.is_dir() and (path / "config.yaml").is_file():
         raise BadInput(f"{path}: this training run has not kept a policy yet")
     formats.read_plan(path)
-    return Subject(path.stem if path.is_file() else path.name, plan=path)
+    return Subject(path.stem if path.is_file() else path.name, plan=path, source=text)
 
 
-def _policy(path: Path, folder: Path) -> Subject:
+def _policy(path: Path, folder: Path, source: str) -> Subject:
     import json
 
     target = "greenband.agents.learned.LearnedController"
@@ -73,7 +75,7 @@ def _policy(path: Path, folder: Path) -> Subject:
     except (OSError, ValueError, KeyError, TypeError, BadInput) as error:
         raise BadInput(f"{folder / 'card.json'}: not a policy card: {error}") from error
     name = path.stem if path.suffix == ".safetensors" else path.resolve().name
-    return Subject(name, config={"_target_": target, "folder": str(folder)}, sensing=sensing)
+    return Subject(name, config={"_target_": target, "folder": str(folder)}, sensing=sensing, source=source)
 
 
 def _sensing(card: Mapping[str, Any]) -> SensingConfig:

@@ -24,7 +24,7 @@ from greenband.plan.webster import webster
 from greenband.scenario import Scenario
 from greenband.signals import GREEN
 
-__all__ = ["Wave", "coordinate", "greenwave"]
+__all__ = ["Wave", "coordinate", "direction", "greenwave"]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan])
     artery = find_artery(scenario, period)
     if artery is None:
         return Wave({name: plan.model_copy(update={"offset_s": 0}) for name, plan in plans.items()})
-    cycle, outbound = next(iter(plans.values())).cycle_s, _direction(scenario, plans, artery, artery.outbound)
-    inbound = None if artery.inbound is None else _direction(scenario, plans, artery, artery.inbound)
+    cycle, outbound = next(iter(plans.values())).cycle_s, direction(scenario, plans, artery, artery.outbound)
+    inbound = None if artery.inbound is None else direction(scenario, plans, artery, artery.inbound)
     found = progress(cycle, outbound, inbound, _ratio(scenario, period, artery))
     offsets = tuple(float(round(offset) % cycle) for offset in found.offsets_s)
     at = dict(zip(artery.signals, map(int, offsets), strict=True))
@@ -84,7 +84,7 @@ def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan])
     )
 
 
-def _direction(scenario: Scenario, plans: Mapping[str, TimingPlan], artery: Artery, way: Way) -> Direction:
+def direction(scenario: Scenario, plans: Mapping[str, TimingPlan], artery: Artery, way: Way) -> Direction:
     """A way of the artery under the plans."""
     stops = zip(artery.signals, way.movements, strict=True)
     greens = [_longest_green(scenario.network.signals[name], plans[name], k) for name, k in stops]

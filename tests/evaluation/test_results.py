@@ -74,7 +74,7 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
     assert data["failed"] == [{"subject": "maxpressure", "seed": 7, "reason": "its process died"}]
     first, second = data["subjects"]
     places = ["junctions", "directions"]
-    assert list(first) == ["name", "metrics", "violations", "collisions", "teleports", *places]
+    assert list(first) == ["name", "metrics", "violations", "collisions", "teleports", *places, "source", "plans"]
     delay = {"mean": 50.0, "ci95": [40.0, 60.0], "median": 50.0, "iqm": 50.0, "per_seed": [40.0, 50.0, 60.0]}
     assert first["metrics"]["delay_s"] == delay
     assert second["junctions"] == {

@@ -1,0 +1,62 @@
+"""The green bands that fixed plans leave on an artery, stretch by stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from greenband.plan.artery import Artery, Way
+from greenband.plan.greenwave import direction
+from greenband.plan.maxband import Direction, band_middle_s, bandwidth_s
+from greenband.plan.model import TimingPlan
+from greenband.scenario import Scenario
+
+__all__ = ["Stretch", "common_cycle_s", "stretches"]
+
+NARROWEST_S = 2.0  # less is no band that a vehicle could use
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A band of ``width_s`` from signal ``first`` to ``last`` of an artery, by index.
+
+    ``begins_s`` say, signal by signal, when it begins in s after midnight, give or take whole cycles.
+    """
+
+    first: int
+    last: int
+    cycle_s: int
+    width_s: float
+    begins_s: tuple[float, ...]
+
+
+def common_cycle_s(plans: Mapping[str, TimingPlan], artery: Artery) -> int | None:
+    """The cycle of all signals on the artery; None where they differ or one has no plan."""
+    cycles = {plans[name].cycle_s if name in plans else None for name in artery.signals}
+    return cycles.pop() if len(cycles) == 1 else None
+
+
+def stretches(scenario: Scenario, plans: Mapping[str, TimingPlan], artery: Artery, way: Way) -> list[Stretch]:
+    """The band from end to end, or else those of the longest stretches that have one, from the first signal on."""
+    cycle = common_cycle_s(plans, artery)
+    if cycle is None:
+        return []
+    offsets = tuple(float(plans[name].offset_s) for name in artery.signals)
+    return list(_cut(cycle, direction(scenario, plans, artery, way), offsets))
+
+
+def _cut(cycle_s: int, way: Direction, offsets_s: tuple[float, ...]) -> Iterator[Stretch]:
+    first, count = 0, len(offsets_s)
+    while first < count - 1:
+        last = first
+        while last < count - 1 and _width_s(cycle_s, way, offsets_s, first, last + 1) >= NARROWEST_S:
+            last += 1
+        if last > first:
+            part, width = way.part(first, last), _width_s(cycle_s, way, offsets_s, first, last)
+            begin = band_middle_s(cycle_s, part, offsets_s[first : last + 1]) - width / 2
+            yield Stretch(first, last, cycle_s, width, tuple(begin + at for at in part.passes_s))
+        first = max(last, first + 1)
+
+
+def _width_s(cycle_s: int, way: Direction, offsets_s: tuple[float, ...], first: int, last: int) -> float:
+    return float(bandwidth_s(cycle_s, way.part(first, last), offsets_s[first : last + 1]))

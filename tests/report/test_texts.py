@@ -1,0 +1,48 @@
+"""Both languages say the same: no text is missing in one, and the same values are put in."""
+
+from __future__ import annotations
+
+import re
+import string
+from importlib.resources import files
+
+import pytest
+
+from greenband.metrics import METRICS
+from greenband.report.texts import TEXTS, Text, metric_label, say, verbatim
+
+
+def fields(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_both_languages_are_there_and_take_the_same_values(key: str) -> None:
+    text = TEXTS[key]
+    assert text.en
+    assert text.zh
+    assert fields(text.en) == fields(text.zh)
+
+
+def test_chinese_is_chinese() -> None:
+    untranslated = [key for key, text in TEXTS.items() if not re.search(r"[\u4e00-\u9fff]", text.zh)]
+    assert untranslated == ["other_language"]
+
+
+def test_every_metric_has_a_name_and_other_directions_get_theirs() -> None:
+    assert [name for name in METRICS if name not in TEXTS] == []
+    assert metric_label("ringwards_speed_kmh") == Text("ringwards speed", "ringwards speed")
+    assert verbatim("northbound") == Text("northbound", "北向")
+    assert verbatim("ringwards") == Text("ringwards", "ringwards")
+
+
+def test_a_text_within_a_text_goes_by_language() -> None:
+    told = say("movements_of", junction=Text("Jincheng Rd", "金城路"))
+    assert told == Text("Movements of Jincheng Rd", "金城路 各流向")
+
+
+def test_every_text_that_the_template_asks_for_exists() -> None:
+    template = (files("greenband.report") / "report.html.j2").read_text(encoding="utf-8")
+    asked = set(re.findall(r'\bt\("(\w+)"', template))
+    assert len(asked) > 20
+    assert asked <= set(TEXTS)
