@@ -10,6 +10,9 @@ scheduled vehicles, those that never departed counted to the end. Two rows are s
 own program as it came, with its own yellow, and the same made actuated with greens of 5 to 60 s. Subjects that SUMO
 runs have the same bounds on green.
 
+Each map's table is written once it is done, and runs that are done are kept in ``runs/benchmarks/resco``, so that the
+command, given again, goes on; delete the folder to simulate anew.
+
 RESCO's published figures belong to SUMO 1.9 and cannot be compared. ``REFERENCE`` holds what an independent
 implementation measured with SUMO 1.28: mean and standard deviation over ten seeds.
 """
@@ -32,6 +35,7 @@ from xml.etree import ElementTree as ET
 from greenband import registry, sumo
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, evaluate, parse_seeds
+from greenband.evaluation.store import Store
 from greenband.files import write_text
 from greenband.metrics import read_travel
 from greenband.scenario import Scenario
@@ -69,6 +73,7 @@ FREE = SignalTiming(
 )
 BOUNDED = replace(FREE, min_green_through_s=5, min_green_turn_s=5, max_green_s=60)
 BY_SUMO = ("actuated", "coordinated", "delaybased")  # need bounds on green to decide within
+KEPT = Store(Path("runs", "benchmarks", "resco"))
 RANGE_M = {"maxwave": 50.0}  # 200 m for all others
 ACTUATED = {"minDur": "5", "maxDur": "60"}
 
@@ -172,7 +177,7 @@ def measured(
         for which in subjects:
             try:
                 held = scenario.model_copy(update={"timing": BOUNDED}) if which in BY_SUMO else scenario
-                (done,) = evaluate([subject(which)], held, PERIOD, seeds, jobs=jobs).subjects
+                (done,) = evaluate([subject(which)], held, PERIOD, seeds, jobs=jobs, store=KEPT).subjects
             except BadInput as error:
                 print(f"{name}: {which} is left out: {error}", flush=True)
                 continue
@@ -199,9 +204,9 @@ def main() -> None:
             found[name][which] = delays
             text += row(name, which, delays, violations)
             print(text.splitlines()[-1], flush=True)
-    if options.out:
-        write_text(options.out, text)
-        write_text(options.out.with_suffix(".json"), json.dumps(as_json(found, seeds), indent=1) + "\n")
+        if options.out:
+            write_text(options.out, text)
+            write_text(options.out.with_suffix(".json"), json.dumps(as_json(found, seeds), indent=1) + "\n")
 
 
 def row(name: str, which: str, delays: Sequence[float], violations: int) -> str:

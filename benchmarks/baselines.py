@@ -1,0 +1,104 @@
+"""Every baseline on a scenario, period by period, against the existing plan on the same seeds.
+
+    python benchmarks/baselines.py [--scenario shixin] [--periods AM,OFF,PM] [--seeds 0:10]
+                                   [--subjects existing,webster] [--jobs 2] [--out benchmarks/results/shixin.md]
+
+The first subject is the reference. ``simopt`` is tuned before it is evaluated, on training and validation seeds and
+with the budget of its configuration. Hours of simulation: runs that are done are kept in ``runs/benchmarks/SCENARIO``,
+so that the command, given again, goes on; delete the folder to simulate anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from greenband import registry, sumo
+from greenband.cli.common import announced, counting
+from greenband.evaluation import Result, SubjectResult, evaluate, parse_seeds, resolve, settled
+from greenband.evaluation.store import Store
+from greenband.evaluation.texts import best, to_csv
+from greenband.files import write_text
+from greenband.metrics import METRICS
+
+SUBJECTS = (
+    *("existing", "webster", "greenwave", "simopt", "actuated", "coordinated", "delaybased"),
+    *("sotl", "maxpressure", "maxwave"),
+)
+PAIRED = ("delay_s", "mainline_speed_kmh")
+OTHERS = ("delay_median_s", "delay_p95_s", "side_delay_s", "speed_kmh", "stops", "gridlock_share")
+
+
+def main() -> None:
+    """Simulate, and write the tables after each period."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--scenario", default="shixin")
+    parser.add_argument("--periods", default="AM,OFF,PM")
+    parser.add_argument("--seeds", default="0:10")
+    parser.add_argument("--subjects", default=",".join(SUBJECTS))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    results: list[Result] = []
+    for period in options.periods.split(","):
+        results.append(measured(options, period))
+        text = head(options) + "".join(table(result) for result in results)
+        print(table(results[-1]), flush=True)
+        if options.out:
+            write_text(options.out, text)
+            write_text(options.out.with_suffix(".csv"), to_csv(results))
+
+
+def measured(options: argparse.Namespace, period: str) -> Result:
+    """All subjects in a period; runs that are kept from before are not simulated again."""
+    scenario, seeds = registry.scenario(options.scenario), parse_seeds(options.seeds)
+    subjects = [resolve(name) for name in options.subjects.split(",")]
+    store = Store(Path("runs", "benchmarks", scenario.name))
+    with (
+        settled(subjects, scenario, [period], options.jobs, announced) as ready,
+        counting(f"{scenario.name} {period}", len(ready) * len(seeds)) as step,
+    ):
+        return evaluate(ready, scenario, period, seeds, jobs=options.jobs, progress=step, store=store)
+
+
+def head(options: argparse.Namespace) -> str:
+    """What made the tables, and how to read them."""
+    return (
+        f"`python benchmarks/baselines.py --scenario {options.scenario} --periods {options.periods}"
+        f" --seeds {options.seeds} --subjects {options.subjects}`, SUMO {sumo.version_string()}\n\n"
+        "Means over the seeds; in brackets 95 % bootstrap intervals of the difference to the first subject, paired by"
+        " seed, and the p-value of Wilcoxon's signed-rank test. The best of a column is bold. Of `simopt` and the"
+        " plans made from flows see docs/baselines.md.\n"
+    )
+
+
+def table(result: Result) -> str:
+    """A period's rows."""
+    labels = [f"{METRICS[metric].label}, {METRICS[metric].unit}".removesuffix(", ") for metric in (*PAIRED, *OTHERS)]
+    lines = [f"\n## {result.period}\n", f"| subject | {' | '.join(labels)} | violations |"]
+    lines.append("|---" * (len(labels) + 2) + "|")
+    for subject in result.subjects:
+        cells = [cell(result, subject, metric) for metric in (*PAIRED, *OTHERS)]
+        lines.append(f"| {subject.name} | {' | '.join(cells)} | {subject.violations} |")
+    return "\n".join([*lines, ""])
+
+
+def cell(result: Result, subject: SubjectResult, metric: str) -> str:
+    """A mean; of the paired metrics with the difference to the reference."""
+    digits = METRICS[metric].digits
+    text = f"{subject.mean(metric):.{digits}f}"
+    text = f"**{text}**" if subject.name in best(result, metric) else text
+    if metric not in PAIRED or subject is result.subjects[0]:
+        return text
+    mean, interval = result.paired(subject, metric)
+    return f"{text} ({mean:+.1f} {interval_text(interval)}, p {result.p_value(subject, metric):.3f})"
+
+
+def interval_text(interval: Sequence[float] | None) -> str:
+    """``[low, high]``; nothing where one seed gives none."""
+    return "" if interval is None else f"[{interval[0]:+.1f}, {interval[1]:+.1f}]"
+
+
+if __name__ == "__main__":
+    main()
