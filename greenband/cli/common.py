@@ -39,7 +39,7 @@ def periods_of(scenario: Scenario, text: str) -> list[str]:
         UnknownName: the scenario has no such period.
     """
     own = [name for name, period in scenario.periods.items() if not period.plans]  # the whole day is made of these
-    names = own if text == "all" else [name.strip() for name in text.split(",")]
+    names = own if text == "all" else list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         scenario.period(name)
     return names

@@ -11,9 +11,9 @@ from greenband import registry
 from greenband.cli.common import announced, counting, err, periods_of, processes
 from greenband.cli.table import show, show_junctions
 from greenband.errors import BadInput, UnknownName
-from greenband.evaluation import Result, Subject, evaluate, fits, parse_seeds, resolve, save, settled
+from greenband.evaluation import Result, Subject, distinct, evaluate, fits, parse_seeds, resolve, save, settled
 from greenband.evaluation.parquet import check_parquet, write_parquet
-from greenband.evaluation.store import Store
+from greenband.evaluation.store import SUFFIX, Store
 from greenband.evaluation.texts import FORMATS
 from greenband.incident import find_incident
 from greenband.scenario import Scenario
@@ -62,6 +62,7 @@ def run(
     for name in periods if incident is not None else ():
         find_incident(found, name, incident or "")
     named = [resolve(text) for text in subjects]
+    distinct(named)
     fits(named, found, periods)
     store = _store(json, resume)
     at_once = processes(jobs) if backend == "auto" else 1
@@ -75,8 +76,8 @@ def run(
         if store is not None and len(store):
             err.print(f"{len(store)} runs are kept in {store.folder}; --resume goes on from there", soft_wrap=True)
         raise
-    _tell(results, found, junctions, format)
     _write(results, json, parquet)
+    _tell(results, found, junctions, format)
     lost = any(result.failed for result in results)
     if store is not None and not lost:
         store.remove()
@@ -132,7 +133,7 @@ def _store(json: Path | None, resume: bool) -> Store | None:
         if resume:
             raise BadInput("--resume goes with --json: runs that are done are kept beside that file")
         return None
-    store = Store(json.with_name(f"{json.name}.runs"))
+    store = Store(json.with_name(f"{json.name}{SUFFIX}"))
     if len(store) and not resume:
         raise BadInput(f"{store.folder}: {len(store)} runs are kept from before; --resume, or delete the folder")
     return store

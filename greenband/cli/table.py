@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from rich.bar import Bar
@@ -51,7 +52,7 @@ def show(result: Result) -> None:
     _remarks(result)
     for subject in result.subjects[1:]:
         for name in COMPARED:
-            if name in result.compared(subject):
+            if name in result.compared(subject) and math.isfinite(result.paired(subject, name)[0]):
                 err.print(escape(_difference(result, subject, name)), soft_wrap=True)
 
 
@@ -88,14 +89,16 @@ def _remarks(result: Result) -> None:
 
 def _cell(subject: SubjectResult, metric: str, winner: bool) -> str:
     digits, interval = METRICS[metric].digits, subject.ci95(metric)
+    if not math.isfinite(subject.mean(metric)):
+        return "-"
     text = f"{subject.mean(metric):.{digits}f}"
     text = f"[bold]*{text}[/bold]" if winner else text
     return text if interval is None else f"{text}\n[dim]{interval[0]:.{digits}f}–{interval[1]:.{digits}f}[/dim]"
 
 
 def _bar(subject: SubjectResult, subjects: Sequence[SubjectResult]) -> Bar:
-    fastest = max(s.mean(SPEED) for s in subjects)
-    return Bar(fastest or 1.0, 0, subject.mean(SPEED), width=BAR_WIDTH)
+    speeds = [speed if math.isfinite(speed) else 0.0 for speed in (s.mean(SPEED) for s in (subject, *subjects))]
+    return Bar(max(speeds) or 1.0, 0, speeds[0], width=BAR_WIDTH)
 
 
 def _junction(place: PlaceResult, row: Sequence[PlaceResult]) -> str:
@@ -108,7 +111,7 @@ def _junction(place: PlaceResult, row: Sequence[PlaceResult]) -> str:
 def _difference(result: Result, subject: SubjectResult, metric: str) -> str:
     mean, interval = result.paired(subject, metric)
     base, m, p = result.subjects[0], METRICS[metric], result.p_value(subject, metric)
-    share = 100 * mean / base.mean(metric)
-    text = f"{subject.name} against {base.name}: {m.label} {mean:+.{m.digits}f} {m.unit} ({share:+.1f} %)"
+    text = f"{subject.name} against {base.name}: {m.label} {mean:+.{m.digits}f} {m.unit}"
+    text += f" ({100 * mean / base.mean(metric):+.1f} %)" if base.mean(metric) else ""
     text += "" if interval is None else f", 95 % {interval[0]:+.2f} to {interval[1]:+.2f}"
     return text if p is None else f"{text}, p {p:.2g}"

@@ -2,7 +2,7 @@
 
 from greenband.evaluation.planned import settled
 from greenband.evaluation.results import PlaceResult, Result, SubjectResult, load, save
-from greenband.evaluation.runner import evaluate, fits
+from greenband.evaluation.runner import distinct, evaluate, fits
 from greenband.evaluation.seeds import parse_seeds
 from greenband.evaluation.subjects import Subject, resolve
 
@@ -11,6 +11,7 @@ __all__ = [
     "Result",
     "Subject",
     "SubjectResult",
+    "distinct",
     "evaluate",
     "fits",
     "load",

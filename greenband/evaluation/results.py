@@ -17,11 +17,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from greenband import __version__, sumo
 from greenband.errors import BadInput
-from greenband.evaluation.statistics import bootstrap_ci95, interquartile_mean, paired_difference, wilcoxon_p
+from greenband.evaluation.statistics import (
+    bootstrap_ci95,
+    interquartile_mean,
+    mean,
+    median,
+    paired_difference,
+    wilcoxon_p,
+)
 from greenband.files import write_text
 from greenband.junction_metrics import PLACE_METRICS, Level, level_of_service
 from greenband.plan.model import TimingPlan
@@ -65,8 +70,8 @@ class SubjectResult:
     plans: Mapping[str, TimingPlan] = field(default_factory=dict)
 
     def mean(self, metric: str) -> float:
-        """Mean over seeds."""
-        return float(np.mean(self.per_seed[metric]))
+        """Mean over the seeds that have a value; NaN if none has."""
+        return mean(self.per_seed[metric])
 
     def ci95(self, metric: str) -> tuple[float, float] | None:
         """95 % bootstrap interval of the mean."""
@@ -160,7 +165,7 @@ def _subject_json(subject: SubjectResult) -> dict[str, Any]:
     metrics = {
         metric: {
             **_figure(subject.mean(metric), subject.ci95(metric)),
-            "median": _number(float(np.median(values))),
+            "median": _number(median(values)),
             "iqm": _number(interquartile_mean(values)),
             "per_seed": [_number(v) for v in values],
         }

@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from greenband import registry
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.planned import settled
 from greenband.evaluation.results import Lost, PlaceResult, Result, SubjectResult
+from greenband.evaluation.statistics import mean
 from greenband.evaluation.store import Store
 from greenband.evaluation.subjects import Subject
 from greenband.evaluation.tasks import Run, Task, run_one
@@ -23,7 +22,7 @@ from greenband.plan.planner import Planner
 from greenband.scenario import Scenario
 from greenband.simulation import Backend
 
-__all__ = ["Run", "Task", "attempt_all", "evaluate", "fits", "run_all", "run_one"]
+__all__ = ["Run", "Task", "attempt_all", "distinct", "evaluate", "fits", "run_all", "run_one"]
 
 Progress = Callable[[], None]
 
@@ -76,14 +75,16 @@ def _tell(progress: Progress | None, times: int = 1) -> None:
         progress()
 
 
-def run_all(tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = None) -> list[Run]:
+def run_all(
+    tasks: Sequence[Task], jobs: int = 1, progress: Progress | None = None, store: Store | None = None
+) -> list[Run]:
     """Do all tasks as ``attempt_all`` does; results in the order of the tasks.
 
     Raises:
         BadInput: ``jobs`` is below 1, or a subject does not fit.
         SimulationError: SUMO failed twice in the same task.
     """
-    found = attempt_all(tasks, jobs, progress)
+    found = attempt_all(tasks, jobs, progress, store)
     for k, error in sorted(found.failed.items()):
         raise SimulationError(f"{tasks[k].subject.name}, seed {tasks[k].seed}: {error}") from error
     return [found.runs[k] for k in range(len(tasks))]
@@ -117,8 +118,7 @@ def evaluate(
     """
     if not subjects or not seeds:
         raise BadInput("an evaluation needs at least one subject and one seed")
-    if len({subject.name for subject in subjects}) < len(subjects):
-        raise BadInput("two subjects have the same name; rename a folder or file")
+    distinct(subjects)
     scenario.period(period)
     if sensing is not None:
         seeing = registry.make("sensing", sensing)
@@ -145,6 +145,12 @@ def evaluate(
         retried=_lost(tasks, {k: error for k, error in found.retried.items() if k not in found.failed}),
         failed=_lost(tasks, found.failed),
     )
+
+
+def distinct(subjects: Sequence[Subject]) -> None:
+    """Raise BadInput if two subjects have the same name."""
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise BadInput("two subjects have the same name; rename a folder or file")
 
 
 def fits(subjects: Sequence[Subject], scenario: Scenario, periods: Sequence[str]) -> None:
@@ -176,11 +182,12 @@ def _plans(subject: Subject, scenario: Scenario, period: str) -> Mapping[str, Ti
 
 
 def _gather(subject: Subject, runs: Sequence[Run], plans: Mapping[str, TimingPlan]) -> SubjectResult:
-    if not runs[0].metrics:
+    if not all(run.metrics for run in runs):
         raise BadInput(f"{subject.name}: no trips were scheduled in the period")
+    measured = dict.fromkeys(metric for run in runs for metric in run.metrics)  # nobody may have walked on some seed
     return SubjectResult(
         subject.name,
-        {metric: [run.metrics[metric] for run in runs] for metric in runs[0].metrics},
+        {metric: [run.metrics.get(metric, math.nan) for run in runs] for metric in measured},
         sum(len(run.violations) for run in runs),
         sum(run.collisions for run in runs),
         sum(run.teleports for run in runs),
@@ -193,9 +200,5 @@ def _gather(subject: Subject, runs: Sequence[Run], plans: Mapping[str, TimingPla
 def _gather_place(seen: Sequence[Place]) -> PlaceResult:
     """A place over seeds; where nobody came on some of them, the mean is over the others."""
     per_seed = {name: tuple(place.values[name] for place in seen) for name in seen[0].values}
-    means = {name: _mean([v for v in values if not math.isnan(v)]) for name, values in per_seed.items()}
+    means = {name: mean(values) for name, values in per_seed.items()}
     return PlaceResult(seen[0].level, seen[0].id, seen[0].signal, means, per_seed)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else math.nan

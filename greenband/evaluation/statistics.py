@@ -1,4 +1,8 @@
-"""What is said of a handful of seeds: averages, intervals, and whether a difference could be chance."""
+"""What is said of a handful of seeds: averages, intervals, and whether a difference could be chance.
+
+A seed may have no value (NaN): nobody travelled whose speed could be measured. Such seeds count nowhere, and in a
+comparison a seed without a value on either side does not count.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,37 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bootstrap_ci95", "interquartile_mean", "paired_difference", "wilcoxon_p"]
+__all__ = ["bootstrap_ci95", "interquartile_mean", "known", "mean", "median", "paired_difference", "wilcoxon_p"]
 
 RESAMPLES = 10_000
+
+
+def known(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """The values that are numbers."""
+    data = np.asarray(values, dtype=np.float64)
+    return data[np.isfinite(data)]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean; NaN without any value."""
+    data = known(values)
+    return float(data.mean()) if len(data) else math.nan
+
+
+def median(values: Sequence[float]) -> float:
+    """Median; NaN without any value."""
+    data = known(values)
+    return float(np.median(data)) if len(data) else math.nan
 
 
 def bootstrap_ci95(values: Sequence[float]) -> tuple[float, float] | None:
     """95 % percentile bootstrap interval of the mean (Efron and Tibshirani 1993); None for fewer than two values.
 
-    The resampling is seeded, so that the same values give the same interval.
+    The resampling is seeded, so that the same values give the same interval. With few values it is too narrow: of n it
+    never reaches beyond their range, which holds the mean of what they were drawn from with a probability of about
+    1 - 2^(1-n) at most.
     """
-    data = np.asarray(values, dtype=float)
+    data = known(values)
     if len(data) < 2:
         return None
     means = np.random.default_rng(0).choice(data, (RESAMPLES, len(data))).mean(axis=1)
@@ -28,30 +52,30 @@ def bootstrap_ci95(values: Sequence[float]) -> tuple[float, float] | None:
 
 def interquartile_mean(values: Sequence[float]) -> float:
     """Mean of the middle half, robust to single runs that fail (Agarwal et al. 2021): a quarter of the values, rounded
-    down, is cut off at either end. NaN if one is.
+    down, is cut off at either end. NaN without any value.
     """
     from scipy import stats
 
-    data = np.asarray(values, dtype=float)
-    return math.nan if np.isnan(data).any() else float(stats.trim_mean(data, 0.25))
+    data = known(values)
+    return float(stats.trim_mean(data, 0.25)) if len(data) else math.nan
 
 
 def paired_difference(values: Sequence[float], reference: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
     """Mean of ``values - reference``, paired by position (seed), with its bootstrap interval."""
     difference = _difference(values, reference)
-    return float(difference.mean()), bootstrap_ci95(difference.tolist())
+    return mean(difference.tolist()), bootstrap_ci95(difference.tolist())
 
 
 def wilcoxon_p(values: Sequence[float], reference: Sequence[float]) -> float | None:
     """Two-sided p of Wilcoxon's signed-rank test on ``values - reference``, paired by position (seed).
 
     Pairs without a difference are left out (Wilcoxon 1945); 1 if none is left. With n pairs it is never below 2^(1-n):
-    six are needed to be below 0.05. None for fewer than two pairs or where one is no number.
+    six are needed to be below 0.05. None for fewer than two pairs.
     """
     from scipy import stats
 
     difference = _difference(values, reference)
-    if len(difference) < 2 or not np.isfinite(difference).all():
+    if len(difference) < 2:
         return None
     different = difference[difference != 0]
     p = float(stats.wilcoxon(different).pvalue) if len(different) else 1.0
@@ -59,4 +83,4 @@ def wilcoxon_p(values: Sequence[float], reference: Sequence[float]) -> float | N
 
 
 def _difference(values: Sequence[float], reference: Sequence[float]) -> npt.NDArray[np.float64]:
-    return np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
+    return known((np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64)).tolist())

@@ -8,10 +8,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from greenband.evaluation.results import Result, SubjectResult, to_text
-from greenband.evaluation.statistics import interquartile_mean
+from greenband.evaluation.statistics import interquartile_mean, known, median
 from greenband.metrics import METRICS
 
 __all__ = ["FORMATS", "best", "to_csv", "to_markdown"]
@@ -21,6 +19,7 @@ SHOWN = (
     *("gridlock_share", "queue_max_veh", "red_wait_max_s", "green_arrivals_share", "pedestrian_delay_s", "co2_g_km"),
 )
 COLUMNS = (
+    *("greenband", "sumo"),
     *("scenario", "period", "demand", "sensing", "incident", "subject", "metric", "unit", "seeds"),
     *("mean", "ci95_low", "ci95_high", "median", "iqm"),
     *("difference", "difference_ci95_low", "difference_ci95_high", "wilcoxon_p"),
@@ -59,6 +58,8 @@ def _summaries(result: Result) -> Iterator[dict[str, Any]]:
     for subject in result.subjects:
         for metric, values in subject.per_seed.items():
             row: dict[str, Any] = {
+                "greenband": result.greenband,
+                "sumo": result.sumo,
                 "scenario": result.scenario,
                 "period": result.period,
                 "demand": result.demand,
@@ -67,9 +68,9 @@ def _summaries(result: Result) -> Iterator[dict[str, Any]]:
                 "subject": subject.name,
                 "metric": metric,
                 "unit": METRICS[metric].unit,
-                "seeds": len(values),
+                "seeds": len(known(values)),
                 "mean": subject.mean(metric),
-                "median": float(np.median(values)),
+                "median": median(values),
                 "iqm": interquartile_mean(values),
             }
             row["ci95_low"], row["ci95_high"] = subject.ci95(metric) or (None, None)
@@ -101,6 +102,8 @@ def _cell(subject: SubjectResult, metric: str, winner: bool) -> str:
     if metric not in subject.per_seed:
         return ""
     digits, interval = METRICS[metric].digits, subject.ci95(metric)
+    if not math.isfinite(subject.mean(metric)):
+        return ""
     text = f"{subject.mean(metric):.{digits}f}"
     text = f"**{text}**" if winner else text
     return text if interval is None else f"{text} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"

@@ -28,8 +28,9 @@ from greenband import __version__, sumo
 from greenband.demand import RouteFile
 from greenband.errors import BadInput
 from greenband.evaluation.runner import Task, run_all
+from greenband.evaluation.statistics import mean
+from greenband.evaluation.store import SUFFIX, Store
 from greenband.evaluation.subjects import Subject
-from greenband.files import write_text
 from greenband.formats import json as plan_json
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.planner import Watch, plan_set
@@ -88,8 +89,10 @@ def tuned(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, job
     try:
         return plan_json.read(kept)
     except BadInput:  # not there, or unusable
-        found = _tune(scenario, period, max_cycle_s, budget, jobs, watch, kept.with_suffix(".delays.json"))
-    plan_json.write(found, kept)
+        store = Store(kept.with_suffix(SUFFIX))
+        found = _tune(scenario, period, max_cycle_s, budget, jobs, watch, store)
+        plan_json.write(found, kept)
+        store.remove()
     return found
 
 
@@ -114,7 +117,7 @@ def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget) -> s
 
 
 def _tune(
-    scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, jobs: int, watch: Watch, kept: Path
+    scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, jobs: int, watch: Watch, store: Store
 ) -> PlanSet:
     space = PlanSpace(scenario, period, max_cycle_s)
     start = space.plans([0.0] * space.dimension)
@@ -124,10 +127,13 @@ def _tune(
     validation = range(VALIDATION_SEED, VALIDATION_SEED + budget.validation_seeds)
     label = f"tuning {scenario.name} {period}: {size * generations} plans by CMA-ES"
     with watch(label, size * len(training) + 3 * len(validation)) as step:
-        trials = _Trials(scenario, period, jobs, step, kept)
+
+        def measure(candidates: Sequence[Plans], seeds: Sequence[int]) -> list[float]:
+            return _delays(scenario, period, candidates, seeds, jobs, step, store)
+
         batches = [training[k : k + budget.seeds] for k in range(0, len(training), budget.seeds)]
-        candidates = [start, *_search(space, size, batches, trials.delays)]
-        delays = trials.delays(candidates, validation)
+        candidates = [start, *_search(space, size, batches, measure)]
+        delays = measure(candidates, validation)
     best = min(range(len(candidates)), key=lambda k: delays[k])
     note = (
         f"{period}: best of {size * generations} plans by CMA-ES, {delays[best]:.1f} s/veh on validation seeds"
@@ -164,36 +170,24 @@ def _search(
     yield plans[int(np.argmin(found))]
 
 
-class _Trials:
-    """Delays of plans in simulation, each plan and seed once; kept in a file."""
-
-    def __init__(self, scenario: Scenario, period: str, jobs: int, step: Callable[[], None], kept: Path) -> None:
-        self._scenario, self._period, self._jobs, self._step, self._kept = scenario, period, jobs, step, kept
-        try:
-            self._known: dict[str, float] = dict(json.loads(kept.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            self._known = {}
-
-    def delays(self, candidates: Sequence[Plans], seeds: Sequence[int]) -> list[float]:
-        """Mean delay of each of some plans in s/veh."""
-        sets = [plan_set(self._scenario, "simopt", {self._period: plans}, "") for plans in candidates]
-        wanted = {f"{plans.content_hash} {seed}": (plans, seed) for plans in sets for seed in seeds}
-        new = {key: trial for key, trial in wanted.items() if key not in self._known}
-        for _ in range(len(sets) * len(seeds) - len(new)):
-            self._step()
-        if new:
-            self._simulate(new)
-        return [float(np.mean([self._known[f"{plans.content_hash} {seed}"] for seed in seeds])) for plans in sets]
-
-    def _simulate(self, trials: Mapping[str, tuple[PlanSet, int]]) -> None:
-        with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
-            tasks = []
-            for number, (plans, seed) in enumerate(trials.values()):
-                file = Path(folder) / f"{number}.json"
-                plan_json.write(plans, file)
-                tasks.append(Task(Subject("simopt", plan=file), self._scenario, self._period, seed))
-            runs = run_all(tasks, self._jobs, self._step)
-        if not all(run.metrics for run in runs):
-            raise BadInput(f"scenario {self._scenario.name}, period {self._period}: no trips to tune a plan on")
-        self._known |= {key: run.metrics["delay_s"] for key, run in zip(trials, runs, strict=True)}
-        write_text(self._kept, json.dumps(self._known, indent=1))
+def _delays(
+    scenario: Scenario,
+    period: str,
+    candidates: Sequence[Plans],
+    seeds: Sequence[int],
+    jobs: int,
+    step: Callable[[], None],
+    store: Store,
+) -> list[float]:
+    """Mean delay of each of some plans over the seeds, in s/veh, in simulation or from runs that are kept."""
+    with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
+        tasks = []
+        for number, plans in enumerate(candidates):
+            file = Path(folder) / f"{number}.json"
+            plan_json.write(plan_set(scenario, "simopt", {period: plans}, ""), file)
+            tasks += [Task(Subject("simopt", plan=file), scenario, period, seed) for seed in seeds]
+        runs = run_all(tasks, jobs, step, store)
+    if not all(run.metrics for run in runs):
+        raise BadInput(f"scenario {scenario.name}, period {period}: no trips to tune a plan on")
+    delays = [run.metrics["delay_s"] for run in runs]
+    return [mean(delays[k : k + len(seeds)]) for k in range(0, len(delays), len(seeds))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -66,6 +67,21 @@ def test_plans_are_made_once_and_stand_in_for_their_maker(jincheng: Scenario, tm
         assert ready[0].plan.is_file()
         assert ready[1] == subjects[1]
     assert not ready[0].plan.exists()
+
+
+def test_files_that_change_meanwhile_change_nothing(jincheng: Scenario, tmp_path: Path) -> None:
+    plan, policy = tmp_path / "own.json", tmp_path / "best"
+    shutil.copy(jincheng.existing_plan_file("AM"), plan)
+    policy.mkdir()
+    (policy / "card.json").write_text("first", encoding="utf-8")
+    subjects = [Subject("own", plan=plan), Subject("run", config={"_target_": "types.SimpleNamespace", "folder": str(policy)})]
+    with settled(subjects, jincheng, ["AM"]) as (kept, learned):
+        before = kept.make().reset(jincheng, "AM")
+        plan.unlink()
+        (policy / "card.json").write_text("second", encoding="utf-8")
+        assert kept.make().reset(jincheng, "AM") == before
+        assert learned.config is not None
+        assert Path(learned.config["folder"], "card.json").read_text(encoding="utf-8") == "first"
 
 
 def test_an_evaluation_of_a_method_is_that_of_its_plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -98,6 +99,24 @@ def test_junctions_fit_100_columns(wide: Result, capsys: pytest.CaptureFixture[s
 def test_one_subject_has_no_best(wide: Result, capsys: pytest.CaptureFixture[str]) -> None:
     show(replace(wide, subjects=wide.subjects[:1], seeds=(0,), retried=(), failed=()))
     assert "*" not in capsys.readouterr().err
+
+
+def test_speeds_that_nobody_drove_are_left_out(wide: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a long road a seed may have no vehicle from end to end, and one may have had none that entered."""
+    for one in wide.subjects[:2]:
+        one.per_seed["mainline_speed_kmh"] = [math.nan, math.nan, 20.0]
+    wide.subjects[0].per_seed["delay_s"] = [0.0, 0.0, 0.0]
+    show(wide)
+    text = capsys.readouterr().err
+    assert "nan" not in text
+    assert "maxpressure against existing: delay +194.5 s/veh, 95 %" in text  # no share of nothing
+    assert "maxpressure against existing: mainline speed +0.0 km/h (+0.0 %)" in text
+    for one in wide.subjects:
+        one.per_seed["mainline_speed_kmh"] = [math.nan] * 3
+    show(wide)
+    text = capsys.readouterr().err
+    assert "nan" not in text
+    assert "mainline speed +" not in text
 
 
 def test_stress_settings_and_text_for_programs(tiny: Path, program: Program) -> None:

@@ -96,7 +96,7 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
     assert data["paired"] == {
         "maxpressure": {
             "delay_s": {"mean": -8.0, "ci95": [-10.0, -5.0], "wilcoxon_p": 0.25},
-            "mainline_speed_kmh": {"mean": None, "ci95": [None, None], "wilcoxon_p": None},
+            "mainline_speed_kmh": {"mean": 4.5, "ci95": [4.0, 5.0], "wilcoxon_p": 0.5},
         }
     }
 
@@ -104,8 +104,14 @@ def test_the_contract(result: Result, tmp_path: Path) -> None:
 def test_what_is_no_number_is_null(result: Result, tmp_path: Path) -> None:
     save([result], tmp_path / "r.json")
     speed = read(tmp_path / "r.json")["subjects"][0]["metrics"]["mainline_speed_kmh"]
-    nothing = {"mean": None, "ci95": [None, None], "median": None, "iqm": None}
-    assert speed == {**nothing, "per_seed": [20.0, 22.0, None]}
+    known = {"mean": 21.0, "ci95": [20.0, 22.0], "median": 21.0, "iqm": 21.0}
+    assert speed == {**known, "per_seed": [20.0, 22.0, None]}
+    result.subjects[0].per_seed["mainline_speed_kmh"] = [math.nan] * 3
+    save([result], tmp_path / "r.json")
+    data = read(tmp_path / "r.json")
+    nothing = {"mean": None, "ci95": None, "median": None, "iqm": None}
+    assert data["subjects"][0]["metrics"]["mainline_speed_kmh"] == {**nothing, "per_seed": [None] * 3}
+    assert data["paired"]["maxpressure"]["mainline_speed_kmh"] == {"mean": None, "ci95": None, "wilcoxon_p": None}
 
 
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -218,6 +219,6 @@ def test_errors_come_back_from_the_process(
 def test_nothing_is_left_in_the_temporary_folder(
     short: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run_all([Task(resolve("maxpressure"), short, "AM", 0)], jobs=1)
     assert os.listdir(tmp_path) == []

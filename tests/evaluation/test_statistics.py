@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from greenband.evaluation.statistics import bootstrap_ci95, interquartile_mean, paired_difference, wilcoxon_p
+from greenband.evaluation.statistics import (
+    bootstrap_ci95,
+    interquartile_mean,
+    mean,
+    median,
+    paired_difference,
+    wilcoxon_p,
+)
 
 
 def test_known_values() -> None:
@@ -52,10 +59,10 @@ def test_about_95_percent_of_intervals_hold_the_mean() -> None:
 def test_pairing_takes_out_what_seeds_share() -> None:
     rng = np.random.default_rng(5)
     shared = rng.normal(60, 20, 10)
-    mean, interval = paired_difference((shared - 3 + rng.normal(0, 0.1, 10)).tolist(), shared.tolist())
-    assert mean == pytest.approx(-3, abs=0.2)
+    difference, interval = paired_difference((shared - 3 + rng.normal(0, 0.1, 10)).tolist(), shared.tolist())
+    assert difference == pytest.approx(-3, abs=0.2)
     assert interval is not None
-    assert -3.2 < interval[0] < mean < interval[1] < -2.8
+    assert -3.2 < interval[0] < difference < interval[1] < -2.8
     assert paired_difference([5.0], [3.0]) == (2.0, None)
 
 
@@ -64,7 +71,8 @@ def test_interquartile_mean_cuts_a_quarter_at_either_end() -> None:
     assert interquartile_mean([900, 3, 1, 2, 5, 4, 6, 0]) == pytest.approx((2 + 3 + 4 + 5) / 4)
     assert interquartile_mean([1, 2, 9]) == 4  # a quarter of three, rounded down, is none
     assert interquartile_mean([7]) == 7
-    assert math.isnan(interquartile_mean([1, 2, 3, 4, math.nan]))
+    assert interquartile_mean([1, 2, 3, 4, math.nan]) == 2.5
+    assert math.isnan(interquartile_mean([math.nan]))
 
 
 def test_wilcoxon_by_hand() -> None:
@@ -83,10 +91,24 @@ def test_wilcoxon_leaves_out_what_does_not_differ() -> None:
     assert wilcoxon_p([49, 48, 47, 46, 45, 44, 50, 50], [50.0] * 8) == some
     assert wilcoxon_p([3, 4, 5], [3, 4, 5]) == 1
     assert wilcoxon_p([3], [4]) is None
-    assert wilcoxon_p([3, math.nan, 4], [1, 2, 3]) is None
+    assert wilcoxon_p([3, math.nan, 4], [1, 2, math.nan]) is None
 
 
 def test_wilcoxon_agrees_with_a_published_table() -> None:
     """Darwin's maize (Fisher 1935): crossed against self-fertilised, in eighths of an inch; W = 24, p = 0.041."""
     differences = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
     assert wilcoxon_p(differences, [0.0] * 15) == pytest.approx(0.041, abs=0.0005)
+
+
+def test_seeds_without_a_value_count_nowhere() -> None:
+    unknown = math.nan
+    assert mean([1, unknown, 3]) == median([1, unknown, 3]) == 2
+    assert math.isnan(mean([unknown]))
+    assert math.isnan(median([]))
+    assert bootstrap_ci95([1, unknown, 2, 5]) == bootstrap_ci95([1, 2, 5])
+    assert bootstrap_ci95([1, unknown]) is None
+    assert paired_difference([5, unknown, 7, 9], [1, 2, unknown, 3]) == paired_difference([5, 9], [1, 3])
+    difference, interval = paired_difference([unknown], [1])
+    assert math.isnan(difference)
+    assert interval is None
+    assert wilcoxon_p([49, unknown, 48], [50, 1, 50.5]) == wilcoxon_p([49, 48], [50, 50.5])

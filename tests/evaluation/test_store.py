@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from greenband.evaluation import Subject, resolve
-from greenband.evaluation.store import Store, fingerprint
+from greenband.evaluation.store import Store, _code, fingerprint
 from greenband.evaluation.tasks import Run, Task
 from greenband.incident import Incident
 from greenband.junction_metrics import Place
@@ -40,8 +40,32 @@ def test_a_run_comes_back_as_it_was(task: Task, tmp_path: Path) -> None:
     store.put(task, RUN)
     assert (store.get(task), len(store)) == (RUN, 1)
     assert store.get(replace(task, seed=4)) is None
+    (store.folder / "notes.json").write_text("somebody's own", encoding="utf-8")
+    assert len(store) == 1
+    store.remove()
+    assert [path.name for path in store.folder.iterdir()] == ["notes.json"]
+    (store.folder / "notes.json").unlink()
     store.remove()
     assert not store.folder.exists()
+
+
+def test_runs_kept_inside_the_scenario_do_not_change_it(task: Task, jincheng: Scenario, tmp_path: Path) -> None:
+    shutil.copytree(jincheng.folder, tmp_path / "road")
+    inside = replace(task, scenario=jincheng.model_copy(update={"folder": tmp_path / "road"}))
+    store = Store(tmp_path / "road" / "r.json.runs")
+    store.put(inside, RUN)
+    assert store.get(inside) == RUN
+
+
+def test_other_code_is_another_run(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agents.py").write_text("a = 1", encoding="utf-8")
+    monkeypatch.setattr("greenband.evaluation.store.files", lambda package: tmp_path)
+    _code.cache_clear()
+    before = fingerprint(task)
+    (tmp_path / "agents.py").write_text("a = 2", encoding="utf-8")
+    _code.cache_clear()
+    assert fingerprint(task) != before
+    _code.cache_clear()
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"metrics": {}, "places": [{}]}'])

@@ -31,7 +31,18 @@ def test_csv_has_a_row_per_figure(result: Result) -> None:
     assert (first["median"], first["iqm"], first["difference"]) == ("50.0", "50.0", "")
     assert (other["subject"], other["difference"], other["wilcoxon_p"]) == ("maxpressure", "-8.0", "0.25")
     assert (other["difference_ci95_low"], other["difference_ci95_high"]) == ("-10.0", "-5.0")
-    assert rows[5]["mean"] == rows[5]["wilcoxon_p"] == ""  # no number
+    assert (first["greenband"], first["sumo"]) == (result.greenband, result.sumo)
+    unknown = rows[5]  # on the second of three seeds nobody drove the whole road
+    assert (unknown["metric"], unknown["seeds"], unknown["mean"]) == ("mainline_speed_kmh", "2", "26.0")
+    assert (unknown["difference"], unknown["wilcoxon_p"]) == ("4.0", "0.5")
+
+
+def test_what_no_seed_knows_is_left_empty(result: Result) -> None:
+    result.subjects[1].per_seed["mainline_speed_kmh"] = [math.nan] * 3
+    row = list(csv.DictReader(io.StringIO(to_csv([result]))))[5]
+    assert row["seeds"] == "0"
+    assert row["mean"] == row["ci95_low"] == row["difference"] == row["wilcoxon_p"] == ""
+    assert to_markdown([result]).splitlines()[5].startswith("| maxpressure | **42.0** [30.0, 51.0] |  | 1.00")
 
 
 def test_markdown_marks_the_best(result: Result) -> None:
@@ -40,15 +51,15 @@ def test_markdown_marks_the_best(result: Result) -> None:
     assert lines[2] == "| subject | delay, s/veh | mainline speed, km/h | stops, per veh | violations |"
     assert lines[3] == "|---|---|---|---|---|"
     assert lines[4] == "| existing | 50.0 [40.0, 60.0] | 22.0 [20.0, 24.0] | 1.00 [1.00, 1.00] | 0 |"
-    assert lines[5].startswith("| maxpressure | **42.0** [30.0, 51.0] | nan")
+    assert lines[5].startswith("| maxpressure | **42.0** [30.0, 51.0] | **26.0** [25.0, 27.0] |")
 
 
 def test_what_is_best_depends_on_the_metric(result: Result) -> None:
     assert best(result, "delay_s") == {"maxpressure"}
-    assert best(result, "mainline_speed_kmh") == set()  # one subject alone has one
-    assert best(result, "stops") == set()  # all alike
-    result.subjects[1].per_seed["mainline_speed_kmh"][1] = 26.0
     assert best(result, "mainline_speed_kmh") == {"maxpressure"}
+    assert best(result, "stops") == set()  # all alike
+    result.subjects[1].per_seed["mainline_speed_kmh"] = [math.nan] * 3
+    assert best(result, "mainline_speed_kmh") == set()  # one subject alone has one
 
 
 def test_json_is_what_the_file_holds(result: Result) -> None:
