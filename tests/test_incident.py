@@ -66,7 +66,7 @@ def test_the_lane_is_closed_for_its_time(
     trips = ET.parse(records.trips).getroot().findall("tripinfo")
     (row,) = [trip.attrib for trip in trips if trip.attrib["id"] == BREAKDOWN]
     assert float(row["arrival"]) == pytest.approx(stood[-1], abs=5)
-    assert read_travel(records, short.period("AM").end_s).incident_late_s == pytest.approx(stood[0] - begin, abs=3)
+    assert read_travel(records, short.period("AM").end_s).incident_late_s == pytest.approx(stood[0] - begin, abs=5)
 
 
 def test_a_queue_may_leave_no_room_for_it(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path: Path) -> None:
