@@ -1,8 +1,8 @@
 """Traffic demand: what travels through a scenario, and one random realisation of it for SUMO.
 
-Three sources have the same two members, ``motor_flows`` and ``write``: a ``FlowTable`` (constant over a period), a
-``Profile`` (tables that follow each other through the day) and a ``RouteFile`` (a SUMO route file made elsewhere).
-``load`` tells them apart.
+Three sources have the same members, ``motor_flows``, ``routes`` and ``write``: a ``FlowTable`` (constant over a
+period), a ``Profile`` (tables that follow each other through the day) and a ``RouteFile`` (a SUMO route file made
+elsewhere). ``load`` tells them apart.
 """
 
 from __future__ import annotations
@@ -35,11 +35,21 @@ __all__ = [
     "Walk",
     "load",
     "save_profile",
+    "vehicle_classes",
 ]
 
 T = TypeVar("T")
 
 PEDESTRIAN, EBIKE = "pedestrian", "ebike"  # ids of vehicle types
+PASSENGER = "passenger"
+SUMO_TYPES = {  # those that exist without being defined
+    "DEFAULT_BIKETYPE": "bicycle",
+    "DEFAULT_CONTAINERTYPE": "container",
+    "DEFAULT_PEDTYPE": "pedestrian",
+    "DEFAULT_RAILTYPE": "rail",
+    "DEFAULT_TAXITYPE": "taxi",
+    "DEFAULT_VEHTYPE": PASSENGER,
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,9 @@ class Demand(Protocol):
     def motor_flows(self) -> tuple[RouteFlow, ...]:
         """Routes of motor vehicles, buses included, with their mean veh/h over the time that the demand covers."""
 
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """Edges by vehicle id, as far as they are known; ``<id>.`` stands for all vehicles ``<id>.<number>``."""
+
     def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
         """Write the realisation of a seed as a SUMO route file, flows multiplied by ``scale``."""
 
@@ -120,6 +133,10 @@ class FlowTable:
         """Its routes but those of e-bikes, and its bus lines."""
         buses = (RouteFlow(line.id, line.edges, 3600 / line.headway_s, line.vehicle_type) for line in self.lines)
         return (*(flow for flow in self.flows if flow.vehicle_type != EBIKE), *buses)
+
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """Edges by ``<route id>.``, of its motor flows."""
+        return _routes(self.motor_flows)
 
     def save(self, path: Path) -> None:
         """Write the table as JSON."""
@@ -202,6 +219,10 @@ class Profile:
                 mean[flow.id, flow.edges] = mean.get((flow.id, flow.edges), 0.0) + flow.veh_h * factor * share
         return tuple(RouteFlow(name, edges, veh_h) for (name, edges), veh_h in mean.items())
 
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """Edges by ``<route id>.``, of its motor flows."""
+        return _routes(self.motor_flows)
+
     def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
         """Write one realisation; each slice draws on its own."""
         departures: list[_Departure] = []
@@ -231,14 +252,18 @@ class RouteFile:
         """Routes of the vehicles in the file, with their veh/h between the first and the last departure."""
         counts: dict[tuple[str, ...], float] = {}
         times: list[float] = []
-        for begin, end, edges, number in _journeys(self.path):
+        for _, begin, end, edges, number in _journeys(self.path):
             counts[edges] = counts.get(edges, 0) + number
             times += [begin, end]
         hours = max((max(times) - min(times)) / 3600, 1 / 60) if times else 1.0
         return tuple(RouteFlow(f"{e[0]}-{e[-1]}.{k}", e, n / hours) for k, (e, n) in enumerate(counts.items()))
 
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """Edges by id of its vehicles and ``<flow id>.``; none for those whose way SUMO is to find."""
+        return {name: edges for name, _, _, edges, _ in _journeys(self.path)}
+
     def write(self, path: Path, begin_s: int, end_s: int, seed: int, scale: float = 1.0) -> None:
-        """Copy the file, or at another scale a random selection of its vehicles."""
+        """Copy the file, or at another scale a random selection of its vehicles; doubles are ``<id>+<number>``."""
         if scale == 1.0:
             shutil.copyfile(self.path, path)
             return
@@ -301,6 +326,16 @@ def save_profile(path: Path, slices: Sequence[tuple[int, int, str, float]]) -> N
     path.write_text(json.dumps({"slices": rows}, indent=1), encoding="utf-8")
 
 
+def vehicle_classes(paths: Iterable[Path]) -> dict[str, str]:
+    """SUMO's vehicle class by vehicle type, of SUMO's own types and those that route or additional files define.
+
+    Raises:
+        BadInput: a file is none of these.
+    """
+    types = (item for path in paths for item in _parse(path).iter("vType"))
+    return SUMO_TYPES | {item.get("id", ""): item.get("vClass", PASSENGER) for item in types}
+
+
 def _read(path: Path, kind: type[T]) -> T:
     try:
         return TypeAdapter(kind).validate_json(path.read_text(encoding="utf-8"))
@@ -310,6 +345,10 @@ def _read(path: Path, kind: type[T]) -> T:
         raise BadInput(f"{path}: not {NAMES[kind]}: {place + ': ' if place else ''}{first['msg']}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: not {NAMES[kind]}: {error}") from error
+
+
+def _routes(flows: Iterable[RouteFlow]) -> dict[str, tuple[str, ...]]:
+    return {f"{flow.id}.": flow.edges for flow in flows}
 
 
 def _buses(line: BusLine, rng: np.random.Generator, begin_s: int, end_s: int) -> Iterator[_Departure]:
@@ -364,8 +403,10 @@ def _parse(path: Path) -> ET.ElementTree[ET.Element]:
         raise BadInput(f"{path}: not a SUMO route file: {error}") from error
 
 
-def _journeys(path: Path) -> Iterator[tuple[float, float, tuple[str, ...], float]]:
-    """First and last departure in s, edges and number of the vehicles and flows that carry or name a route."""
+def _journeys(path: Path) -> Iterator[tuple[str, float, float, tuple[str, ...], float]]:
+    """Of the vehicles and flows that carry or name a route: id (``<id>.`` of a flow, as in ``routes``), first and last
+    departure in s, edges and number of vehicles.
+    """
     root = _parse(path).getroot()
     routes = {r.get("id"): tuple(r.get("edges", "").split()) for r in root.iter("route") if r.get("id")}
     for item in root:
@@ -376,7 +417,8 @@ def _journeys(path: Path) -> Iterator[tuple[float, float, tuple[str, ...], float
         try:
             begin = float(item.get("begin", "0") if item.tag == "flow" else item.get("depart", ""))
             end = float(item.get("end", "86400")) if item.tag == "flow" else begin
-            yield begin, end, edges, _vehicles(item, end - begin) if item.tag == "flow" else 1
+            number = _vehicles(item, end - begin) if item.tag == "flow" else 1
+            yield item.get("id", "") + "." * (item.tag == "flow"), begin, end, edges, number
         except ValueError:
             continue  # a triggered departure has no time of its own
 

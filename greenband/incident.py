@@ -27,7 +27,8 @@ DURATION_S = 600
 class Incident:
     """A lane is closed at ``at_m`` from its start, from ``begin_s`` (s after midnight) on for ``duration_s``.
 
-    In dense traffic it may begin some seconds late, when there is first room for the vehicle; it lasts as long.
+    Where a queue stands there it begins later, when there is first room for the vehicle, and lasts as long; if no room
+    comes before the run ends, it never does. The metric ``incident_late_s`` says how late.
     """
 
     lane: str

@@ -1,19 +1,23 @@
 """The metrics of a whole run, one definition each, from SUMO's trip records.
 
 Measured are the trips of motor vehicles scheduled to depart within the period, warm-up left out; e-bikes and people on
-foot have figures of their own. ``T`` is the end of the simulation. What happens at the stop lines is in ``stoplines``.
+foot have figures of their own, trams and trains none. ``T`` is the end of the simulation. What happens at the stop
+lines is in ``stoplines``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from greenband.demand import EBIKE
+from greenband.demand import PASSENGER
 from greenband.errors import SimulationError
 from greenband.incident import BREAKDOWN
 from greenband.scenario import Scenario
@@ -22,18 +26,21 @@ from greenband.simulation import Records
 __all__ = ["METRICS", "Metric", "Travel", "Trip", "Walk", "read_travel", "safety_counts", "travel_metrics"]
 
 GRIDLOCK_WAIT_S = 300
+BICYCLE = "bicycle"  # SUMO's vehicle class of e-bikes too
+RAIL = ("tram", "subway", "cable_car", "rail", "rail_urban", "rail_electric", "rail_fast")
+NOT_MOTOR = {BICYCLE, "scooter", "pedestrian", "wheelchair", "container", "ship", "aircraft", "drone", *RAIL}
 
 
 @dataclass(frozen=True)
 class Trip:
     """One scheduled vehicle; times in s, distance in m. ``depart_s`` is scheduled; ``entered`` says if it departed.
 
-    ``speed_factor`` is its wished speed over the limit, ``stop_s`` the time spent at stops such as a bus's, ``co2_g``
-    None where SUMO was not asked for emissions.
+    ``vehicle_class`` is one of SUMO's, ``speed_factor`` its wished speed over the limit, ``stop_s`` the time spent at
+    stops such as a bus's, ``co2_g`` None where SUMO was not asked for emissions.
     """
 
     id: str
-    vehicle_type: str
+    vehicle_class: str
     depart_s: float
     depart_delay_s: float
     duration_s: float
@@ -55,8 +62,8 @@ class Trip:
 
     @property
     def motor(self) -> bool:
-        """Whether it is no e-bike."""
-        return not self.vehicle_type.startswith(EBIKE)
+        """Whether it is a motor vehicle on the road: no bicycle, e-bike, tram or train."""
+        return self.vehicle_class not in NOT_MOTOR
 
     @property
     def delay_s(self) -> float:
@@ -66,7 +73,7 @@ class Trip:
 
 @dataclass(frozen=True)
 class Walk:
-    """One person's way on foot; times in s."""
+    """One person's way on foot; times in s, ``time_loss_s`` counted to T where it is not over."""
 
     depart_s: float
     time_loss_s: float
@@ -74,15 +81,20 @@ class Walk:
 
 @dataclass(frozen=True)
 class Travel:
-    """All that was scheduled to travel in a run, warm-up included."""
+    """All that was scheduled to travel in a run, warm-up included.
+
+    ``incident_late_s`` is how long after its time an incident began, NaN if it never did and None without one.
+    """
 
     trips: tuple[Trip, ...]
     walks: tuple[Walk, ...]
+    incident_late_s: float | None = None
 
     def within(self, begin_s: float, end_s: float) -> Travel:
         """What was scheduled to depart in ``[begin_s, end_s)``."""
         trips = tuple(trip for trip in self.trips if begin_s <= trip.depart_s < end_s)
-        return Travel(trips, tuple(walk for walk in self.walks if begin_s <= walk.depart_s < end_s))
+        walks = tuple(walk for walk in self.walks if begin_s <= walk.depart_s < end_s)
+        return Travel(trips, walks, self.incident_late_s)
 
 
 @dataclass(frozen=True)
@@ -118,31 +130,44 @@ METRICS = {
         Metric("pedestrian_delay_s", "pedestrian delay", "s/person", -1),
         Metric("ebike_delay_s", "e-bike delay", "s/e-bike", -1),
         Metric("co2_g_km", "CO2", "g/km", -1, 0),
+        Metric("incident_late_s", "incident late by", "s", 0, 0),
     )
 }
 
 
-def read_travel(records: Records, end_s: int) -> Travel:
+def read_travel(records: Records, end_s: int, classes: Mapping[str, str] = MappingProxyType({})) -> Travel:
     """Every trip and walk of a run that ended at ``end_s``.
+
+    Args:
+        records: what SUMO wrote.
+        end_s: the end of the run, s after midnight.
+        classes: SUMO's vehicle class by vehicle type (``Scenario.vehicle_classes``), passenger cars for all others.
 
     Raises:
         SimulationError: SUMO did not complete the file.
     """
-    trips, walks = [], []
+    trips, people, late = list[Trip](), list[_Person](), None
     try:
         for _, item in ET.iterparse(records.trips):
-            if item.tag == "tripinfo" and item.get("vType") != BREAKDOWN:
-                trips.append(_trip(item, end_s))
+            if item.tag == "tripinfo":
+                if item.get("vType") == BREAKDOWN:
+                    late = _late_s(item)
+                else:
+                    trips.append(_trip(item, end_s, classes))
                 item.clear()
             elif item.tag == "personinfo":
-                walks.append(_walk(item))
+                people.append(_person(item))
                 item.clear()
     except (OSError, ET.ParseError) as error:
         raise SimulationError(f"{records.trips}: SUMO's trip record is incomplete: {error}") from error
-    return Travel(tuple(trips), tuple(walks))
+    return Travel(tuple(trips), tuple(_walks(people)), late)
 
 
-def _trip(item: ET.Element, end_s: int) -> Trip:
+def _late_s(breakdown: ET.Element) -> float:
+    return float(breakdown.attrib["departDelay"]) if float(breakdown.attrib["depart"]) >= 0 else math.nan
+
+
+def _trip(item: ET.Element, end_s: int, classes: Mapping[str, str]) -> Trip:
     row = item.attrib
     entered = float(row["depart"]) >= 0
     waited = float(row["departDelay"])
@@ -150,7 +175,7 @@ def _trip(item: ET.Element, end_s: int) -> Trip:
     emissions = item.find("emissions")
     return Trip(
         id=row["id"],
-        vehicle_type=row.get("vType", ""),
+        vehicle_class=classes.get(row.get("vType", ""), PASSENGER),
         depart_s=scheduled,
         depart_delay_s=waited,
         duration_s=float(row["duration"]) if entered else 0.0,
@@ -167,8 +192,50 @@ def _trip(item: ET.Element, end_s: int) -> Trip:
     )
 
 
-def _walk(item: ET.Element) -> Walk:
-    return Walk(float(item.attrib["depart"]), sum(float(part.attrib["timeLoss"]) for part in item.iter("walk")))
+class _Leg(NamedTuple):
+    """A walk of a person; ``length_m`` is below 0 if it is not over."""
+
+    duration_s: float
+    length_m: float
+    max_speed_ms: float
+    waiting_s: float
+    time_loss_s: float
+
+
+class _Person(NamedTuple):
+    flow: str
+    depart_s: float
+    legs: tuple[_Leg, ...]
+
+
+def _person(item: ET.Element) -> _Person:
+    names = ("duration", "routeLength", "maxSpeed", "waitingTime", "timeLoss")
+    legs = tuple(_Leg(*(float(part.attrib[name]) for name in names)) for part in item.iter("walk"))
+    name = item.attrib["id"]
+    return _Person(name.rpartition(".")[0] or name, float(item.attrib["depart"]), legs)
+
+
+def _walks(people: Sequence[_Person]) -> Iterator[Walk]:
+    """What each person lost on foot.
+
+    SUMO writes none for who is still under way. They have lost at least the time that they stood, and what their walk
+    has lasted beyond the free time of all of it, the length of which those of their flow tell who came to its end (the
+    longest, if they differ).
+    """
+    lengths: dict[tuple[str, int], float] = {}
+    for person in people:
+        for k, leg in enumerate(person.legs):
+            lengths[person.flow, k] = max(leg.length_m, lengths.get((person.flow, k), -1.0))
+    for person in people:
+        lost = (_lost_s(leg, lengths[person.flow, k]) for k, leg in enumerate(person.legs))
+        yield Walk(person.depart_s, sum(lost))
+
+
+def _lost_s(leg: _Leg, length_m: float) -> float:
+    if leg.length_m >= 0:
+        return leg.time_loss_s
+    beyond_s = leg.duration_s - length_m / leg.max_speed_ms if length_m >= 0 else 0.0
+    return max(leg.waiting_s, beyond_s)
 
 
 def travel_metrics(travel: Travel, scenario: Scenario) -> dict[str, float]:
@@ -179,7 +246,8 @@ def travel_metrics(travel: Travel, scenario: Scenario) -> dict[str, float]:
     (duration + departDelay), so that waiting to enter counts; mainline trips run the main road from end to end.
     gridlock_share: trips that stood for 300 s or more in total, on the road or waiting to enter it. co2_g_km: CO2 of
     all trips over their distance, by the emission classes of their vehicle types (HBEFA 3 by default). ebike_delay_s:
-    delay_s of e-bikes. pedestrian_delay_s: mean of SUMO's timeLoss while walking, per person.
+    delay_s of bicycles and e-bikes. pedestrian_delay_s: mean of SUMO's timeLoss while walking, per person, counted to T
+    (see ``_walks``). incident_late_s: how long after its time the incident began, where there is one.
     """
     trips = [trip for trip in travel.trips if trip.motor]
     if not trips:
@@ -204,10 +272,12 @@ def travel_metrics(travel: Travel, scenario: Scenario) -> dict[str, float]:
     emitted = [trip for trip in trips if trip.co2_g is not None]
     if emitted:
         values["co2_g_km"] = _ratio(sum(t.co2_g or 0.0 for t in emitted), sum(t.distance_m for t in emitted) / 1000)
-    if ebikes := [trip for trip in travel.trips if not trip.motor]:
+    if ebikes := [trip for trip in travel.trips if trip.vehicle_class == BICYCLE]:
         values["ebike_delay_s"] = _mean(ebikes, lambda t: t.delay_s)
     if travel.walks:
         values["pedestrian_delay_s"] = float(np.mean([walk.time_loss_s for walk in travel.walks]))
+    if travel.incident_late_s is not None:
+        values["incident_late_s"] = travel.incident_late_s
     return values
 
 

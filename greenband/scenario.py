@@ -150,6 +150,11 @@ class Scenario(_Record):
         """What travels in a period."""
         return demands.load(self.folder / self.period(period).demand)
 
+    def vehicle_classes(self, period: str) -> dict[str, str]:
+        """SUMO's vehicle class by vehicle type, of all that may travel in a period."""
+        files = [*self.additional_files, self.period(period).demand]
+        return demands.vehicle_classes(self.folder / name for name in files if name.endswith(".xml"))
+
     def existing_plan_file(self, period: str) -> Path:
         """The plan file in force today.
 

@@ -67,7 +67,7 @@ def read_stop_lines(records: Records, scenario: Scenario, period: str, trips: Se
     """Arrivals and departures of motor vehicles at every stop line of the scenario's signals, warm-up included.
 
     Vehicles that halt at stops on the way are left out, as the record does not say where they halted; those that never
-    found room to enter stand before the first signal of their route, if it is one of the scenario's flows.
+    found room to enter stand before the first signal of their route, if the demand tells it.
 
     Args:
         records: of a session that kept passages.
@@ -83,8 +83,7 @@ def read_stop_lines(records: Records, scenario: Scenario, period: str, trips: Se
     known = {trip.id: trip for trip in trips if trip.motor and not trip.stop_s}
     arrived: list[list[float]] = [[] for _ in lines]
     left: list[list[float]] = [[] for _ in lines]
-    routes = {flow.id: flow.edges for flow in scenario.demand(period).motor_flows}
-    for journey in chain(journeys(records), _outside(known.values(), routes)):
+    for journey in chain(journeys(records), _outside(known.values(), scenario.demand(period).routes())):
         if trip := known.get(journey.id):
             for line, arrival, departure in visits.of(journey, trip):
                 arrived[line].append(arrival)
@@ -147,10 +146,10 @@ def _motor(network: Network, movement: Movement) -> bool:
 
 
 def _outside(trips: Iterable[Trip], routes: Mapping[str, tuple[str, ...]]) -> Iterator[Journey]:
-    """The journeys that never began."""
+    """The journeys that never began, of vehicles known by their own id, their flow's or that of whom they double."""
     for trip in trips:
-        if not trip.entered and trip.route in routes:
-            edges = routes[trip.route]
+        names = () if trip.entered else (trip.id, f"{trip.route}.", trip.id.rpartition("+")[0])
+        for edges in [routes[name] for name in names if name in routes][:1]:
             yield Journey(trip.id, edges, (-1.0,) * len(edges))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenband.demand import FlowTable, RouteFlow, load
+from greenband.demand import FlowTable, RouteFlow, load, vehicle_classes
 from greenband.errors import BadInput
 
 TABLE = FlowTable((RouteFlow("a-b", ("a", "b"), 300.0), RouteFlow("a-c", ("a", "c"), 100.5)), "car")
@@ -75,6 +75,22 @@ def test_flows_of_a_route_file_count_vehicles_and_flows_alike(tmp_path: Path) ->
     (flow,) = load(tmp_path / "some.rou.xml").motor_flows
     assert flow.edges == ("a", "b")
     assert flow.veh_h == pytest.approx((1 + 10 + 20 + 5 + 50 + 25) * 36)
+
+
+def test_classes_of_vehicle_types_are_those_defined_and_sumos_own(tmp_path: Path) -> None:
+    """Types may stand within a distribution, in a route file as in an additional one."""
+    mixed = '<vTypeDistribution id="m"><vType id="city" vClass="bus"/><vType id="car"/></vTypeDistribution>'
+    (tmp_path / "a.rou.xml").write_text(f"<routes>{mixed}</routes>", encoding="utf-8")
+    (tmp_path / "b.add.xml").write_text(
+        '<additional><vType id="bike_DE" vClass="bicycle"/></additional>', encoding="utf-8"
+    )
+    found = vehicle_classes([tmp_path / "a.rou.xml", tmp_path / "b.add.xml"])
+    assert {name: kind for name, kind in found.items() if not name.startswith("DEFAULT_")} == {
+        "city": "bus",
+        "car": "passenger",
+        "bike_DE": "bicycle",
+    }
+    assert found["DEFAULT_BIKETYPE"] == "bicycle"
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"flows": []}', '{"flows": [{"id": 1}], "vehicle_type": "car"}'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -12,6 +13,7 @@ from greenband.errors import BadInput, UnknownName
 from greenband.evaluation import resolve
 from greenband.evaluation.runner import Task, run_one
 from greenband.incident import BREAKDOWN, Incident, find_incident
+from greenband.metrics import read_travel
 from greenband.scenario import Scenario
 from greenband.simulation import Records, Simulation
 
@@ -64,6 +66,20 @@ def test_the_lane_is_closed_for_its_time(
     trips = ET.parse(records.trips).getroot().findall("tripinfo")
     (row,) = [trip.attrib for trip in trips if trip.attrib["id"] == BREAKDOWN]
     assert float(row["arrival"]) == pytest.approx(stood[-1], abs=5)
+    assert read_travel(records, short.period("AM").end_s).incident_late_s == pytest.approx(stood[0] - begin, abs=5)
+
+
+def test_a_queue_may_leave_no_room_for_it(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path: Path) -> None:
+    """All lamps are red; with no vehicle there it is on time, before the end of a queue it never comes."""
+    short, lates = shorten(jincheng, duration_s=200, warmup_s=100), list[float | None]()
+    span, lane = short.period("AM"), find_incident(short, "AM", "middle").lane
+    for begin in (span.start_s + 2, span.end_s - 60):
+        there, records = Incident(lane, 30.0, begin, 600), Records(tmp_path / str(begin))
+        with Simulation(short, "AM", 0, demand=2.0, records=records, incident=there) as session:
+            session.show("J11", "r" * short.network.signals["J11"].lamps)
+            session.advance(span.end_s)
+        lates.append(read_travel(records, span.end_s).incident_late_s)
+    assert lates == [pytest.approx(0, abs=1), pytest.approx(math.nan, nan_ok=True)]
 
 
 def test_traffic_suffers_and_no_controller_is_told(shixin_short: Scenario, shorten: Callable[..., Scenario]) -> None:
@@ -78,3 +94,5 @@ def test_traffic_suffers_and_no_controller_is_told(shixin_short: Scenario, short
     }
     assert delay["closed"] > delay["clear"] + 2
     assert (closed.collisions, closed.teleports, closed.violations) == (0, 0, ())
+    assert 0 <= closed.metrics["incident_late_s"] < 300
+    assert "incident_late_s" not in clear.metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ ROW = (
     "</tripinfo>\n"
 )
 WALK = (
-    '<personinfo id="{id}" depart="{depart}" type="pedestrian"><walk depart="{depart}" timeLoss="{loss}"/></personinfo>'
+    '<personinfo id="{id}" depart="{depart}" type="pedestrian"><walk depart="{depart}" duration="{duration}"'
+    ' routeLength="{length}" maxSpeed="1.25" waitingTime="{waiting}" timeLoss="{loss}"/></personinfo>'
 )
 
 
@@ -31,6 +33,10 @@ def row(name: str, depart: float, delay: float, arrival: float, duration: float,
     return ROW.format(id=name, **values, **rest)
 
 
+def walk(name: str, depart: float, loss: float, duration: float = 100, length: float = 50, waiting: float = 0) -> str:
+    return WALK.format(id=name, depart=depart, loss=loss, duration=duration, length=length, waiting=waiting)
+
+
 def records(folder: Path, *rows: str, end: str = "</tripinfos>") -> Records:
     made = Records(folder)
     made.trips.write_text(f"<tripinfos>\n{''.join(rows)}{end}", encoding="utf-8")
@@ -38,7 +44,8 @@ def records(folder: Path, *rows: str, end: str = "</tripinfos>") -> Records:
 
 
 def measured(folder: Path, *rows: str) -> Travel:
-    return read_travel(records(folder, *rows), 2000).within(1000, 2000)
+    classes = {"ebike": "bicycle", "ebike_fast": "bicycle", "metro": "subway", "city_bus": "bus"}
+    return read_travel(records(folder, *rows), 2000, classes).within(1000, 2000)
 
 
 # Measured from 1000 s to 2000 s, when the simulation ends.
@@ -82,13 +89,48 @@ def test_ebikes_and_people_have_figures_of_their_own(jincheng: Scenario, tmp_pat
     others = (
         row("a-b.7", 1100, 4, 1300, 200, 800, loss=16, kind="ebike"),
         row("a-b.8", 1200, 0, 1300, 100, 800, loss=40, kind="ebike_fast"),
-        WALK.format(id="w.0", depart=1000, loss=30),
-        WALK.format(id="w.1", depart=1999, loss=45),
-        WALK.format(id="w.2", depart=900, loss=500),  # warm-up
+        walk("w.0", 1000, loss=30),
+        walk("w.1", 1999, loss=45),
+        walk("w.2", 900, loss=500),  # warm-up
         row("breakdown", 1100, 0, 1700, 600, 1, loss=600, kind="breakdown"),  # an incident is no trip
     )
     values = travel_metrics(measured(tmp_path, *SAMPLE, *others), jincheng)
-    assert values == {**alone, "ebike_delay_s": 30, "pedestrian_delay_s": 37.5}
+    assert values == {**alone, "ebike_delay_s": 30, "pedestrian_delay_s": 37.5, "incident_late_s": 0}
+
+
+def test_the_class_of_a_vehicle_says_if_it_has_a_motor_not_what_its_type_is_called(
+    jincheng: Scenario, tmp_path: Path
+) -> None:
+    """A tram's trip is nobody's figure, a bus called ebike-something is a bus."""
+    alone = travel_metrics(measured(tmp_path, *SAMPLE), jincheng)
+    tram = row("t.0", 1100, 0, 1900, 800, 1, kind="metro")
+    assert travel_metrics(measured(tmp_path, *SAMPLE, tram), jincheng) == alone
+    one = measured(tmp_path, row("b.0", 1100, 0, 1200, 100, 500, loss=20, kind="city_bus"))
+    assert travel_metrics(one, jincheng)["delay_s"] == 20
+    with_unknown = measured(tmp_path, row("b.0", 1100, 0, 1200, 100, 500, loss=20, kind="ebike_but_undefined"))
+    assert travel_metrics(with_unknown, jincheng)["delay_s"] == 20
+
+
+def test_who_is_still_walking_counts_to_the_end(tmp_path: Path) -> None:
+    """Of a way of 100 m at 1.25 m/s, as the others of the flow tell; SUMO says that they lost nothing."""
+    rows = (
+        walk("w.0", 1000, loss=20, duration=100, length=100, waiting=18),
+        walk("w.1", 1800, loss=0, duration=200, length=-1, waiting=50),  # 80 s would do
+        walk("w.2", 1950, loss=0, duration=50, length=-1, waiting=30),  # stands at red
+        walk("w.3", 1990, loss=0, duration=10, length=-1),
+        walk("other.3", 1800, loss=0, duration=200, length=-1, waiting=7),  # nobody says how far it has to go
+        walk("alone", 1800, loss=0, duration=200, length=-1, waiting=8),
+        walk("single", 1800, loss=5, duration=50, length=50),  # of no flow
+    )
+    assert [w.time_loss_s for w in measured(tmp_path, *rows).walks] == [20, 120, 30, 0, 7, 8, 5]
+
+
+def test_an_incident_is_late_by_its_wait_for_room(jincheng: Scenario, tmp_path: Path) -> None:
+    came = row("breakdown", 1140, 40, 1700, 600, 1, kind="breakdown")
+    assert travel_metrics(measured(tmp_path, *SAMPLE, came), jincheng)["incident_late_s"] == 40
+    never = row("breakdown", -1, 900, -1, 0, 0, kind="breakdown")
+    assert math.isnan(travel_metrics(measured(tmp_path, *SAMPLE, never), jincheng)["incident_late_s"])
+    assert "incident_late_s" not in travel_metrics(measured(tmp_path, *SAMPLE), jincheng)
 
 
 def test_co2_is_all_that_was_emitted_over_all_that_was_driven(jincheng: Scenario, tmp_path: Path) -> None:

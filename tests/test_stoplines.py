@@ -90,10 +90,28 @@ def test_who_never_entered_stands_before_the_first_signal(shixin_short: Scenario
     assert line.left_s.tolist() == [math.inf]
 
 
+def test_who_never_entered_by_a_route_file_of_others(shixin_short: Scenario, tmp_path: Path) -> None:
+    """Its vehicles have their own ids; those of a flow are numbered, doubles have a plus; trips tell no way."""
+    route = f'<route edges="{" ".join(NORTH)}"/>'
+    (tmp_path / "foreign.rou.xml").write_text(
+        f'<routes><vehicle id="left.turner" depart="1">{route}</vehicle><vehicle id="x" depart="2">{route}</vehicle>'
+        f'<flow id="f" begin="0" end="9" number="3">{route}</flow>'
+        f'<trip id="nowhere" depart="3" from="{NORTH[0]}" to="{NORTH[-1]}"/></routes>',
+        encoding="utf-8",
+    )
+    period = shixin_short.period("AM").model_copy(update={"demand": "foreign.rou.xml"})
+    foreign = shixin_short.model_copy(update={"periods": {"AM": period}, "folder": tmp_path})
+    foreign.__dict__["network"] = shixin_short.network
+    made = write(tmp_path, foreign, [])
+    names = ("left.turner", "x", "x+1", "f.2", "nowhere", "x.3", "f")
+    lines = read_stop_lines(made, foreign, "AM", [trip(name, 10.0, math.inf) for name in names])
+    assert len(at(lines, "S_J08.bay>J08_J09").arrived_s) == sum(len(line.arrived_s) for line in lines) == 4
+
+
 def test_buses_that_halt_and_ebikes_are_left_out(shixin_short: Scenario, tmp_path: Path) -> None:
     times = [30.0, 50, 100, 120, -1]
     made = write(tmp_path, shixin_short, [("bus.0", NORTH, times), ("e.0", NORTH, times), ("lost.0", NORTH, times)])
-    ebike = Trip("e.0", "ebike", 2, 0, 0, 0, 0, 0, 0, True, False)
+    ebike = Trip("e.0", "bicycle", 2, 0, 0, 0, 0, 0, 0, True, False)
     lines = read_stop_lines(made, shixin_short, "AM", [trip("bus.0", 2.0, stop_s=20.0), ebike])
     assert not any(len(line.arrived_s) for line in lines)
 

@@ -82,7 +82,7 @@ def run_one(task: Task) -> Run:
 
 def _figures(task: Task, records: Records) -> tuple[dict[str, float], list[Place]]:
     scenario, period = task.scenario, task.scenario.period(task.period)
-    travel = read_travel(records, period.end_s)
+    travel = read_travel(records, period.end_s, scenario.vehicle_classes(task.period))
     metrics = travel_metrics(travel.within(period.begin_s, period.end_s), scenario)
     if not metrics:
         return {}, []

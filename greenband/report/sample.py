@@ -108,7 +108,7 @@ def record(order: Order) -> Sample:
                 sensing=sensing,
                 records=records,
             )
-        travel = read_travel(records, period.end_s)
+        travel = read_travel(records, period.end_s, scenario.vehicle_classes(result.period))
         delay = travel_metrics(travel.within(period.begin_s, period.end_s), scenario).get("delay_s", math.nan)
         passages = tuple(_passage(scenario, signals, course, records) for signals, course in courses)
     speeds = speed_series(travel, scenario, period.begin_s, period.end_s)

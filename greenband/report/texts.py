@@ -235,6 +235,7 @@ TEXTS: dict[str, Text] = {
     "pedestrian_delay_s": Text("pedestrian delay", "行人延误"),
     "ebike_delay_s": Text("e-bike delay", "电动自行车延误"),
     "co2_g_km": Text("CO2", "CO2 排放"),
+    "incident_late_s": Text("incident late by", "事件推迟"),
     "northbound": Text("northbound", "北向"),
     "southbound": Text("southbound", "南向"),
     "eastbound": Text("eastbound", "东向"),

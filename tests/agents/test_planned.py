@@ -74,7 +74,8 @@ def test_files_that_change_meanwhile_change_nothing(jincheng: Scenario, tmp_path
     shutil.copy(jincheng.existing_plan_file("AM"), plan)
     policy.mkdir()
     (policy / "card.json").write_text("first", encoding="utf-8")
-    subjects = [Subject("own", plan=plan), Subject("run", config={"_target_": "types.SimpleNamespace", "folder": str(policy)})]
+    stand_in = {"_target_": "types.SimpleNamespace", "folder": str(policy)}
+    subjects = [Subject("own", plan=plan), Subject("run", config=stand_in)]
     with settled(subjects, jincheng, ["AM"]) as (kept, learned):
         before = kept.make().reset(jincheng, "AM")
         plan.unlink()
