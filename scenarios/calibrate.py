@@ -17,10 +17,10 @@ from greenband.formats import json as plan_json
 from greenband.network import CAR, Network
 from greenband.plan.cycles import feasible_cycles
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
+from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    critical_ratios,
     movement_flows,
     optimal_cycle_s,
 )

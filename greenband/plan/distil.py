@@ -22,10 +22,10 @@ from greenband.network import Signal
 from greenband.plan.cycles import feasible_cycles, least_greens
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
 from greenband.plan.offsets import align
+from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    critical_ratios,
     movement_flows,
     optimal_cycle_s,
     practical_cycle_s,

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 from greenband.plan.cycles import feasible_cycles, least_greens
 from greenband.plan.model import TimingPlan
+from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    critical_ratios,
     movement_flows,
     optimal_cycle_s,
 )
