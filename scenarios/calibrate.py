@@ -21,6 +21,7 @@ from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
+    lost_s,
     movement_flows,
     optimal_cycle_s,
 )
@@ -195,7 +196,7 @@ def _existing(scenario: Scenario) -> PlanSet:
     for period in scenario.periods:
         flows = movement_flows(scenario.demand(period))
         ratios = {name: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for name, signal in signals.items()}
-        wanted = max(optimal_cycle_s(ratios[n], limit.intergreen_s * len(ratios[n])) for n, limit in limits.items())
+        wanted = max(optimal_cycle_s(ratios[n], lost_s(limit, ratios[n])) for n, limit in limits.items())
         plans[period] = {}
         for name, signal in signals.items():
             limit = limits[name]

@@ -127,7 +127,7 @@ def _oncoming(
 def _least(n: int, uses: Sequence[_Use], waiting: Mapping[int, float]) -> list[float]:
     """Shares of ``n`` stages: of least sum, then level.
 
-    Variables of the linear programme are the shares, the flow ratio of each use, and a level for the shares to stay below.
+    Variables of the linear programme are the shares, the flow ratio of each use, and a level that bounds the shares.
     """
     width = n + len(uses) + 1
     below, limit = _capacities(n, uses, width)

@@ -15,6 +15,7 @@ __all__ = [
     "build_plan",
     "free_turn",
     "lane_group",
+    "lost_s",
     "movement_flows",
     "optimal_cycle_s",
     "practical_cycle_s",
@@ -85,6 +86,15 @@ def free_turn(signal: Signal, k: int) -> bool:
         and all(own.isdisjoint(m.from_lanes) for i, m in enumerate(signal.movements) if i != k)
         and all(stage.state[index] in MAY_GO for stage in signal.stages for index in links)
     )
+
+
+def lost_s(limits: Limits, ratios: Sequence[float]) -> int:
+    """Time in s of a cycle in which no traffic passes that needs it.
+
+    The intergreens, and the minimum greens of stages that no traffic needs, its movements being green in others too.
+    """
+    unneeded = sum(least for least, ratio in zip(limits.min_green_s, ratios, strict=True) if ratio == 0)
+    return limits.intergreen_s * len(ratios) + unneeded
 
 
 def optimal_cycle_s(ratios: Sequence[float], lost_s: float) -> float:
