@@ -108,7 +108,7 @@ def within(root: ET.Element, begin_s: int, end_s: int) -> int:
 
 def unrouted(root: ET.Element) -> int:
     """How many departures and flows of vehicles have no route until SUMO finds them one: what they add is not known."""
-    named = {route.get("id") for route in root.iter("route")}
+    named = {route.get("id") for route in root.findall("route")}
     vehicles = (item for item in root if item.tag in ("vehicle", "trip", "flow"))
     return sum(item.find("route") is None and item.get("route") not in named for item in vehicles)
 

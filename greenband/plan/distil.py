@@ -26,9 +26,8 @@ from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    lost_s,
     movement_flows,
-    optimal_cycle_s,
+    needed_cycle_s,
     practical_cycle_s,
     share_green,
 )
@@ -198,14 +197,14 @@ def common_cycle_s(
     """
     shortest, longest = feasible_cycles(limits)
     realised = _upper_quartile([u.between_services_s for u in used.values()])
-    needed = max(_needed_s(ratios[name], lost_s(lim, ratios[name])) for name, lim in limits.items())
+    needed = max(_needed_s(lim, ratios[name]) for name, lim in limits.items())
     wanted = max(realised, needed)
     return longest if wanted >= longest else max(shortest, math.ceil(wanted - 1e-6))
 
 
-def _needed_s(ratios: Sequence[float], lost: float) -> float:
-    optimum = optimal_cycle_s(ratios, lost)
-    return max(optimum, min(1.5 * optimum, practical_cycle_s(ratios, lost, SATURATION)))
+def _needed_s(limits: Limits, ratios: Sequence[float]) -> float:
+    optimum = needed_cycle_s(limits, ratios)
+    return max(optimum, min(1.5 * optimum, practical_cycle_s(ratios, limits.intergreen_s * len(ratios), SATURATION)))
 
 
 def _upper_quartile(values: Sequence[float]) -> float:

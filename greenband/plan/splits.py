@@ -15,8 +15,8 @@ __all__ = [
     "build_plan",
     "free_turn",
     "lane_group",
-    "lost_s",
     "movement_flows",
+    "needed_cycle_s",
     "optimal_cycle_s",
     "practical_cycle_s",
     "share_green",
@@ -24,6 +24,7 @@ __all__ = [
 
 MAY_GO = GREEN | {"s"}
 SATURATION_VEH_H_LANE = 1650.0  # mixed traffic: Shao et al. 2011, doi 10.1016/j.sbspro.2011.04.471
+PRACTICAL = 0.9  # degree of saturation: Webster and Cobbe
 
 
 def share_green(total_s: int, weights: Sequence[float], minima_s: Sequence[int], maximum_s: int) -> list[int]:
@@ -88,15 +89,6 @@ def free_turn(signal: Signal, k: int) -> bool:
     )
 
 
-def lost_s(limits: Limits, ratios: Sequence[float]) -> int:
-    """Time in s of a cycle in which no traffic passes that needs it.
-
-    The intergreens, and the minimum greens of stages that no traffic needs, its movements being green in others too.
-    """
-    unneeded = sum(least for least, ratio in zip(limits.min_green_s, ratios, strict=True) if ratio == 0)
-    return limits.intergreen_s * len(ratios) + unneeded
-
-
 def optimal_cycle_s(ratios: Sequence[float], lost_s: float) -> float:
     """Webster's cycle of least delay in s; infinite where demand exceeds capacity at any cycle.
 
@@ -115,6 +107,18 @@ def practical_cycle_s(ratios: Sequence[float], lost_s: float, saturation: float)
     """
     spare = saturation - sum(ratios)
     return lost_s * saturation / spare if spare > 0 else float("inf")
+
+
+def needed_cycle_s(limits: Limits, ratios: Sequence[float]) -> float:
+    """Cycle in s that a signal needs: Webster's optimum.
+
+    Its lost time are the intergreens. Where no traffic needs some stage, its movements being green in others too, the
+    minimum green of that is lost as well: then at least the practical cycle for a degree of saturation of 0.9.
+    """
+    between = limits.intergreen_s * len(ratios)
+    unneeded = sum(least for least, ratio in zip(limits.min_green_s, ratios, strict=True) if ratio == 0)
+    optimum = optimal_cycle_s(ratios, between)
+    return max(optimum, practical_cycle_s(ratios, between + unneeded, PRACTICAL)) if unneeded else optimum
 
 
 def build_plan(

@@ -17,9 +17,8 @@ from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    lost_s,
     movement_flows,
-    optimal_cycle_s,
+    needed_cycle_s,
 )
 from greenband.scenario import Scenario
 from greenband.signals import Limits
@@ -62,7 +61,7 @@ def common_cycle_s(limits: Mapping[str, Limits], ratios: Mapping[str, list[float
         BadInput: the limits allow no common cycle.
     """
     shortest, longest = feasible_cycles(limits)
-    optimal = max(optimal_cycle_s(ratios[name], lost_s(one, ratios[name])) for name, one in limits.items())
+    optimal = max(needed_cycle_s(one, ratios[name]) for name, one in limits.items())
     return max(shortest, min(math.ceil(min(optimal, max_cycle_s) - 1e-6), longest))
 
 
