@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from greenband.errors import BadInput
 from greenband.network import Signal
-from greenband.plan.splits import SATURATION_VEH_H_LANE, critical_ratios, free_turn, movement_flows, share_green
+from greenband.plan.ratios import critical_ratios
+from greenband.plan.splits import SATURATION_VEH_H_LANE, free_turn, movement_flows, share_green
 from greenband.programs import Program
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement

@@ -21,8 +21,9 @@ Floats = npt.NDArray[np.float64]
 class SelfOrganising:
     """Switches to the stage whose red has gathered enough waiting, but does not cut off the tail of a platoon.
 
-    Every stage on red adds up the vehicles before its stop lines, second by second. The one with most, once that is
-    ``threshold_veh_s`` or more, turns green and begins anew, unless there are still vehicles before the green, but no
+    Every movement on red adds up the vehicles before its stop line, second by second, and begins anew once it is green,
+    in whichever stage. The stage whose movements have gathered most, once that is ``threshold_veh_s`` or more, turns
+    green, unless there are still vehicles before the green, but no
     more than ``platoon_veh``: those pass first. Where nobody is before the green, the threshold need not be reached.
     Vehicles are counted as far as the sensing reaches; those that may turn on red wait for nobody and are left out.
 
@@ -45,7 +46,7 @@ class SelfOrganising:
     def reset(self, scenario: Scenario, period: str) -> None:
         """Take the network's signals; nothing has gathered."""
         self._serves = {name: _served(signal) for name, signal in scenario.network.signals.items()}
-        self._gathered = {name: np.zeros(len(serves)) for name, serves in self._serves.items()}
+        self._gathered = {name: np.zeros(serves.shape[1]) for name, serves in self._serves.items()}
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """The stage that has gathered enough, at each signal where its turn has come."""
@@ -55,9 +56,9 @@ class SelfOrganising:
     def _wanted(self, name: str, view: SignalView) -> int | None:
         serves, gathered = self._serves[name], self._gathered[name]
         green = serves[view.stage]
-        gathered += (serves * (1 - green)) @ view.present * self.interval_s
-        gathered[view.stage] = 0.0
-        waited = np.where(view.allowed, gathered, 0.0)
+        gathered += view.present * self.interval_s
+        gathered[green > 0] = 0.0
+        waited = np.where(view.allowed, serves @ gathered, 0.0)
         best, before_green = int(np.argmax(waited)), float(green @ view.present)
         if best == view.stage or 0 < before_green <= self._platoon:
             return None

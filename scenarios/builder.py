@@ -20,7 +20,8 @@ from greenband.demand import save_profile
 from greenband.errors import UnknownName
 from greenband.formats import json as plan_json
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
-from greenband.plan.splits import build_plan, critical_ratios
+from greenband.plan.ratios import critical_ratios
+from greenband.plan.splits import build_plan
 from greenband.scenario import Assumption, Junction, Period, PlanSwitch, Scenario
 from greenband.scenarios.network import junction_id, write_network
 from greenband.scenarios.spec import Graded, Section, VehicleType, load_section
@@ -69,7 +70,7 @@ def _key(section: Section) -> str:
     sources = [source for source in files("greenband.scenarios").iterdir() if source.name.endswith(".py")]
     core = files("greenband")
     sources += [core / name for name in ("network.py", "signals.py", "demand.py", "scenario.py")]
-    sources += [core / "plan" / name for name in ("model.py", "splits.py")]
+    sources += [core / "plan" / name for name in ("model.py", "ratios.py", "splits.py")]
     for source in sorted(sources, key=lambda entry: entry.name):
         digest.update(source.read_bytes())
     digest.update(sumo.version_string().encode())

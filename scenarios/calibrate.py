@@ -17,12 +17,12 @@ from greenband.formats import json as plan_json
 from greenband.network import CAR, Network
 from greenband.plan.cycles import feasible_cycles
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
+from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    critical_ratios,
     movement_flows,
-    optimal_cycle_s,
+    needed_cycle_s,
 )
 from greenband.scenario import Assumption, Period, Scenario
 from greenband.scenarios.entropy import most_likely_flows
@@ -195,7 +195,7 @@ def _existing(scenario: Scenario) -> PlanSet:
     for period in scenario.periods:
         flows = movement_flows(scenario.demand(period))
         ratios = {name: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for name, signal in signals.items()}
-        wanted = max(optimal_cycle_s(ratios[n], limit.intergreen_s * len(ratios[n])) for n, limit in limits.items())
+        wanted = max(needed_cycle_s(limit, ratios[n]) for n, limit in limits.items())
         plans[period] = {}
         for name, signal in signals.items():
             limit = limits[name]

@@ -311,6 +311,10 @@ class _Work:
             raise BadInput(f"{source.network}: nothing departs between {begin} s and {end} s")
         for cause, count in demand.dropped.items():
             self._say("left out", "", f"{count} departures: {cause}")
+        if unknown := trips.unrouted(demand.root):
+            self._say(
+                "unknown flow", "", f"{unknown} departures have no route known beforehand; plans do not count them"
+            )
         files = ", ".join(path.name for path in source.routes) or "the additional files"
         self._note("demand", f"{left} departures, flows and persons", "A", files)
         write_xml(demand.root, self.folder / DEMAND)

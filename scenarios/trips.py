@@ -21,7 +21,7 @@ from greenband import sumo
 from greenband.demand import FlowTable, RouteFlow
 from greenband.errors import BadInput
 
-__all__ = ["Merged", "assumed", "is_demand", "merged", "reason", "seconds", "within"]
+__all__ = ["Merged", "assumed", "is_demand", "merged", "reason", "seconds", "unrouted", "within"]
 
 DEFINITIONS = frozenset(("vType", "vTypeDistribution", "route", "routeDistribution"))
 TIMED = frozenset(("vehicle", "trip", "flow", "person", "personFlow", "container", "containerFlow"))
@@ -104,6 +104,13 @@ def within(root: ET.Element, begin_s: int, end_s: int) -> int:
         else:
             root.remove(item)
     return left
+
+
+def unrouted(root: ET.Element) -> int:
+    """How many departures and flows of vehicles have no route until SUMO finds them one: what they add is not known."""
+    named = {route.get("id") for route in root.findall("route")}
+    vehicles = (item for item in root if item.tag in ("vehicle", "trip", "flow"))
+    return sum(item.find("route") is None and item.get("route") not in named for item in vehicles)
 
 
 def _begins_s(item: ET.Element) -> float | None:

@@ -105,15 +105,27 @@ def _folder() -> Path:
 
 
 def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget) -> str:
-    """Hash of all that a tuning depends on: the scenario's files, the period, the budget, and the versions."""
+    """Hash of all that a tuning depends on: scenario files, period, start of the search, budget, versions."""
     demand = scenario.demand(period)
     content = demand.path.read_bytes() if isinstance(demand, RouteFile) else repr(demand).encode()
-    about = [scenario.model_dump_json(exclude={"folder"}), period, max_cycle_s, asdict(budget)]
+    about = [
+        scenario.model_dump_json(exclude={"folder"}),
+        period,
+        max_cycle_s,
+        asdict(budget),
+        _start(scenario, period, max_cycle_s),
+    ]
     digest = hashlib.sha256(json.dumps([*about, REVISION, __version__, sumo.version_string()]).encode())
     for name in (scenario.network_file, *scenario.additional_files):
         digest.update((scenario.folder / name).read_bytes())
     digest.update(content)
     return digest.hexdigest()[:24]
+
+
+def _start(scenario: Scenario, period: str, max_cycle_s: int) -> str:
+    """Hash of the green wave at which the search starts."""
+    space = PlanSpace(scenario, period, max_cycle_s)
+    return plan_set(scenario, "simopt", {period: space.plans([0.0] * space.dimension)}, "").content_hash
 
 
 def _tune(

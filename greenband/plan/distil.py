@@ -22,12 +22,12 @@ from greenband.network import Signal
 from greenband.plan.cycles import feasible_cycles, least_greens
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
 from greenband.plan.offsets import align
+from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    critical_ratios,
     movement_flows,
-    optimal_cycle_s,
+    needed_cycle_s,
     practical_cycle_s,
     share_green,
 )
@@ -197,14 +197,14 @@ def common_cycle_s(
     """
     shortest, longest = feasible_cycles(limits)
     realised = _upper_quartile([u.between_services_s for u in used.values()])
-    needed = max(_needed_s(ratios[name], lim.intergreen_s * len(lim.min_green_s)) for name, lim in limits.items())
+    needed = max(_needed_s(lim, ratios[name]) for name, lim in limits.items())
     wanted = max(realised, needed)
     return longest if wanted >= longest else max(shortest, math.ceil(wanted - 1e-6))
 
 
-def _needed_s(ratios: Sequence[float], lost_s: float) -> float:
-    optimum = optimal_cycle_s(ratios, lost_s)
-    return max(optimum, min(1.5 * optimum, practical_cycle_s(ratios, lost_s, SATURATION)))
+def _needed_s(limits: Limits, ratios: Sequence[float]) -> float:
+    optimum = needed_cycle_s(limits, ratios)
+    return max(optimum, min(1.5 * optimum, practical_cycle_s(ratios, limits.intergreen_s * len(ratios), SATURATION)))
 
 
 def _upper_quartile(values: Sequence[float]) -> float:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from greenband.demand import Demand
 from greenband.errors import BadInput
 from greenband.network import Movement, Signal
 from greenband.plan.model import StageTiming, TimingPlan
-from greenband.signals import Limits
+from greenband.signals import GREEN, Limits
 
 __all__ = [
     "SATURATION_VEH_H_LANE",
     "build_plan",
-    "critical_ratios",
     "free_turn",
     "lane_group",
     "movement_flows",
+    "needed_cycle_s",
     "optimal_cycle_s",
     "practical_cycle_s",
     "share_green",
 ]
 
+MAY_GO = GREEN | {"s"}
 SATURATION_VEH_H_LANE = 1650.0  # mixed traffic: Shao et al. 2011, doi 10.1016/j.sbspro.2011.04.471
+PRACTICAL = 0.9  # degree of saturation: Webster and Cobbe
 
 
 def share_green(total_s: int, weights: Sequence[float], minima_s: Sequence[int], maximum_s: int) -> list[int]:
@@ -68,25 +70,6 @@ def movement_flows(table: Demand) -> dict[str, float]:
     return flows
 
 
-def critical_ratios(signal: Signal, flows_veh_h: Mapping[str, float], saturation_veh_h_lane: float) -> list[float]:
-    """Per stage, the largest flow ratio (demand over saturation flow) among its lane groups.
-
-    ``flows_veh_h`` maps movement ids to veh/h. Movements that share lanes form one lane group. Turns that may also go
-    on red count with the movement they share a lane with, and not at all on a lane of their own.
-    """
-    ratios = []
-    for stage in signal.stages:
-        worst = 0.0
-        for k in stage.movements:
-            if free_turn(signal, k):
-                continue
-            group, lanes = lane_group(signal, k)
-            flow = sum(flows_veh_h.get(m.id, 0.0) for m in group)
-            worst = max(worst, flow / (saturation_veh_h_lane * len(lanes)))
-        ratios.append(worst)
-    return ratios
-
-
 def lane_group(signal: Signal, k: int) -> tuple[list[Movement], set[str]]:
     """The movements that share a lane with movement ``k``, itself included, and all their lanes."""
     group = [m for m in signal.movements if set(m.from_lanes) & set(signal.movements[k].from_lanes)]
@@ -94,10 +77,15 @@ def lane_group(signal: Signal, k: int) -> tuple[list[Movement], set[str]]:
 
 
 def free_turn(signal: Signal, k: int) -> bool:
-    """Whether a movement turns to the near side from lanes of its own, so that it need not wait for its stage."""
-    own = set(signal.movements[k].from_lanes)
-    return signal.movements[k].turn == "near" and all(
-        own.isdisjoint(m.from_lanes) for i, m in enumerate(signal.movements) if i != k
+    """Whether a movement turns to the near side from lanes of its own and may always go, on red after a stop.
+
+    Imported programs may hold back such a turn: there it shows a plain red in some stage.
+    """
+    own, links = set(signal.movements[k].from_lanes), signal.movements[k].links
+    return (
+        signal.movements[k].turn == "near"
+        and all(own.isdisjoint(m.from_lanes) for i, m in enumerate(signal.movements) if i != k)
+        and all(stage.state[index] in MAY_GO for stage in signal.stages for index in links)
     )
 
 
@@ -119,6 +107,18 @@ def practical_cycle_s(ratios: Sequence[float], lost_s: float, saturation: float)
     """
     spare = saturation - sum(ratios)
     return lost_s * saturation / spare if spare > 0 else float("inf")
+
+
+def needed_cycle_s(limits: Limits, ratios: Sequence[float]) -> float:
+    """Cycle in s that a signal needs: Webster's optimum.
+
+    Its lost time are the intergreens. Where no traffic needs some stage, its movements being green in others too, the
+    minimum green of that is lost as well: then at least the practical cycle for a degree of saturation of 0.9.
+    """
+    between = limits.intergreen_s * len(ratios)
+    unneeded = sum(least for least, ratio in zip(limits.min_green_s, ratios, strict=True) if ratio == 0)
+    optimum = optimal_cycle_s(ratios, between)
+    return max(optimum, practical_cycle_s(ratios, between + unneeded, PRACTICAL)) if unneeded else optimum
 
 
 def build_plan(

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from greenband.errors import BadInput
 from greenband.plan.cycles import feasible_cycles, least_greens
 from greenband.plan.model import TimingPlan
+from greenband.plan.ratios import critical_ratios
 from greenband.plan.splits import (
     SATURATION_VEH_H_LANE,
     build_plan,
-    critical_ratios,
     movement_flows,
-    optimal_cycle_s,
+    needed_cycle_s,
 )
 from greenband.scenario import Scenario
 from greenband.signals import Limits
@@ -29,15 +30,24 @@ def webster(scenario: Scenario, period: str, max_cycle_s: int) -> dict[str, Timi
     """Plans by signal, offsets 0; see ``common_cycle_s`` for the cycle.
 
     Raises:
-        BadInput: the limits of the signals allow no common cycle.
+        BadInput: the limits of the signals allow no common cycle, or no flow is known.
     """
     ratios = flow_ratios(scenario, period)
     return plans_at(scenario, period, common_cycle_s(_limits(scenario), ratios, max_cycle_s), ratios)
 
 
 def flow_ratios(scenario: Scenario, period: str) -> dict[str, list[float]]:
-    """Per signal, the critical flow ratio of each stage."""
+    """Per signal, the critical flow ratio of each stage.
+
+    Raises:
+        BadInput: nothing is known of where traffic goes.
+    """
     flows = movement_flows(scenario.demand(period))
+    if not any(flows.values()):
+        raise BadInput(
+            f"scenario {scenario.name}, period {period}: no departure has a route known beforehand, so there are no"
+            " flows to make a plan of"
+        )
     return {n: critical_ratios(s, flows, SATURATION_VEH_H_LANE) for n, s in scenario.network.signals.items()}
 
 
@@ -51,7 +61,7 @@ def common_cycle_s(limits: Mapping[str, Limits], ratios: Mapping[str, list[float
         BadInput: the limits allow no common cycle.
     """
     shortest, longest = feasible_cycles(limits)
-    optimal = max(optimal_cycle_s(ratios[name], one.intergreen_s * len(ratios[name])) for name, one in limits.items())
+    optimal = max(needed_cycle_s(one, ratios[name]) for name, one in limits.items())
     return max(shortest, min(math.ceil(min(optimal, max_cycle_s) - 1e-6), longest))
 
 

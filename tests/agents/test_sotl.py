@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +77,26 @@ def test_the_tail_of_a_platoon_passes_first(before_green: int, asked: dict[str, 
 
 def test_who_may_turn_on_red_calls_for_nothing(lights: SelfOrganising) -> None:
     assert [lights.decide(view({3: 50, 9: 50})) for _ in range(9)] == [{}] * 9
+
+
+def test_a_movement_begins_anew_in_whichever_stage_it_is_green(jincheng: Scenario) -> None:
+    """Left turns of the main road (2 and 8) are green in stage 1 and, here, beside its through traffic in stage 0.
+
+    Three vehicles of movement 2 wait for three seconds while the cross street is green: 9 in both stages. Stage 0
+    comes, and passes them; back on the cross street they are 3 more after a second, not 12 for stage 1.
+    """
+    signal = jincheng.network.signals["J11"]
+    first = replace(signal.stages[0], movements=(*signal.stages[0].movements, 2, 8))
+    network = copy(jincheng.network)
+    network.signals = {"J11": replace(signal, stages=(first, *signal.stages[1:]))}
+    overlapping = jincheng.model_copy()
+    overlapping.__dict__["network"] = network
+    lights = SelfOrganising(threshold_veh_s=10, platoon_veh=3)
+    lights.reset(overlapping, "AM")
+    for _ in range(3):
+        assert lights.decide(view({2: 3, 4: 9}, stage=2)) == {}
+    assert lights.decide(view({2: 3}, stage=0)) == {}
+    assert [lights.decide(view({2: 3, 4: 9}, stage=2, allowed="0111")) for _ in range(4)] == [{}, {}, {}, {"J11": 1}]
 
 
 def test_settings_must_be_numbers() -> None:

@@ -13,6 +13,7 @@ from greenband.evaluation.runner import Run, Task
 from greenband.evaluation.store import Store
 from greenband.evaluation.tuning import Budget, tuned
 from greenband.formats import json as plan_json
+from greenband.plan import search
 from greenband.plan.greenwave import greenwave
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.planner import unwatched
@@ -103,6 +104,16 @@ def test_a_tuned_plan_is_kept_under_all_it_depends_on(
     runs = road.runs
     slower = jincheng.model_copy(update={"timing": jincheng.timing.__class__(yellow_s=4)})
     tune(slower, 16)
+    assert road.runs > runs
+
+
+def test_a_changed_green_wave_is_tuned_anew(jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    road = Road(far_from(90), monkeypatch)
+    tune(jincheng, 16)
+    tune(jincheng, 16)
+    runs = road.runs
+    monkeypatch.setattr(search, "flow_ratios", lambda scenario, period: {"J11": [0.3, 0.1, 0.1, 0.1]})
+    tune(jincheng, 16)
     assert road.runs > runs
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenband.errors import BadInput
-from greenband.plan.splits import build_plan, critical_ratios, share_green
+from greenband.plan.splits import build_plan, share_green
 from greenband.scenario import Scenario
 
 
@@ -58,17 +58,3 @@ def test_a_plan_for_a_signal(jincheng: Scenario) -> None:
     assert plan.stages[1].movements == ("N_J11.bay>J11_E11", "S_J11.bay>J11_W11")
     with pytest.raises(BadInput, match="signal J11, cycle 60 s"):
         build_plan(signal, limits, 60, [1, 1, 1, 1])
-
-
-def test_critical_ratios_by_hand(jincheng: Scenario) -> None:
-    """Flow over 1000 veh/h/lane; right turns have lanes of their own at this junction and do not count."""
-    signal = jincheng.network.signals["J11"]
-    flows = {
-        "N_J11.bay>J11_S": 900.0,  # three lanes
-        "S_J11.bay>J11_N": 600.0,
-        "S_J11.bay>J11_E11": 999.0,
-        "S_J11.bay>J11_W11": 300.0,  # two lanes
-        "W11_J11.bay>J11_E11": 500.0,  # two lanes
-        "E11_J11.bay>J11_S": 120.0,  # one lane
-    }
-    assert critical_ratios(signal, flows, 1000.0) == pytest.approx([0.3, 0.15, 0.25, 0.12])

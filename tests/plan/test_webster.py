@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from greenband import registry
 from greenband.demand import FlowTable, RouteFlow
-from greenband.plan.splits import SATURATION_VEH_H_LANE, critical_ratios, movement_flows
+from greenband.errors import BadInput
+from greenband.plan.planner import Planner
 from greenband.plan.webster import common_cycle_s, flow_ratios, plans_at, webster
 from greenband.scenario import Scenario
 from greenband.signals import Limits
@@ -78,7 +80,27 @@ def test_stages_are_equally_saturated_where_no_minimum_binds(shixin: Scenario) -
         assert max(loads) == pytest.approx(min(loads), rel=0.1)
 
 
-def test_flow_ratios_are_those_of_the_demand(jincheng: Scenario) -> None:
-    flows = movement_flows(jincheng.demand("PM"))
-    signal = jincheng.network.signals["J11"]
-    assert flow_ratios(jincheng, "PM") == {"J11": critical_ratios(signal, flows, SATURATION_VEH_H_LANE)}
+def test_the_minimum_green_of_a_stage_that_no_traffic_needs_is_lost() -> None:
+    """Stages of 15 and 8 s least green, 5 s between greens; the second serves nobody whom the first does not.
+
+    L = 2 x 5 + 8 = 18 s, Y = 0.6: C = 18 x 0.9 / (0.9 - 0.6) = 54 s. With a need of its own the stage is no loss:
+    L = 10 s, Y = 0.6: C = 20 / 0.4 = 50 s. With little traffic the optimum is longer: 20 / (1 - 0.4) = 34 s.
+    """
+    limits = {"a": Limits(3, 2, (15, 8))}
+    assert common_cycle_s(limits, {"a": [0.6, 0.0]}, 120) == 54
+    assert common_cycle_s(limits, {"a": [0.5, 0.1]}, 120) == 50
+    assert common_cycle_s(limits, {"a": [0.4, 0.0]}, 120) == 34
+
+
+@pytest.mark.parametrize("make", ["webster", "greenwave", "simopt"])
+def test_without_any_known_flow_there_is_no_plan(make: str, jincheng: Scenario, tmp_path: Path) -> None:
+    """Trips between zones have no route until they depart."""
+    for name in (jincheng.network_file, *jincheng.additional_files):
+        (tmp_path / name).write_bytes((jincheng.folder / name).read_bytes())
+    (tmp_path / "d.rou.xml").write_text('<routes><trip id="t" depart="5" fromTaz="a" toTaz="b"/></routes>')
+    period = jincheng.period("AM").model_copy(update={"demand": "d.rou.xml"})
+    here = jincheng.model_copy(update={"folder": tmp_path, "periods": {"AM": period}})
+    planner = registry.controller(make)
+    assert isinstance(planner, Planner)
+    with pytest.raises(BadInput, match=r"period AM: no departure has a route known beforehand"):
+        planner.plan_set(here, ["AM"])

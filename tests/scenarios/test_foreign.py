@@ -12,10 +12,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from greenband import sumo
+from greenband.agents.actuated import Actuated
 from greenband.errors import BadInput
 from greenband.evaluation.runner import Run, Task, run_one
 from greenband.evaluation.subjects import resolve
 from greenband.network import Network
+from greenband.plan.ratios import critical_ratios
+from greenband.plan.splits import free_turn
+from greenband.plan.webster import webster
 from greenband.scenario import Scenario
 from greenband.scenarios.audit import Finding
 from greenband.scenarios.foreign import Imported, bring
@@ -254,6 +258,25 @@ def test_what_looks_wrong_is_said_by_rule_signal_and_movement(junction: Path, re
     assert (free.movement, "stage 1" in free.detail) == (turn.id, True)
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_right_turns_that_are_shown_red_have_to_wait(held: bool, jincheng: Scenario, tmp_path: Path) -> None:
+    """At a junction whose right turns have lanes of their own; ``s`` lets them go on red, ``r`` holds them back."""
+    tree = ET.parse(jincheng.folder / jincheng.network_file)
+    for phase in tree.getroot().iter("phase"):
+        phase.set("state", phase.get("state", "").replace("s", "r" if held else "s"))
+    tree.write(tmp_path / "rights.net.xml", encoding="utf-8")
+    scenario = bring(tmp_path / "made", "made", net=tmp_path / "rights.net.xml", end_s=TEN_MINUTES).scenario
+    (signal,) = scenario.network.signals.values()
+    rights = [k for k, movement in enumerate(signal.movements) if movement.turn == "near"]
+    assert len(rights) == 4
+    assert {free_turn(signal, k) for k in rights} == {not held}
+    only = {signal.movements[rights[0]].id: 1650.0}
+    assert sorted(critical_ratios(signal, only, 1650.0)) == pytest.approx([0, 0, 0, 1.0 if held else 0])
+    actuated = Actuated()
+    actuated.reset(scenario, "all")
+    assert ("NO_DETECTOR" in actuated.programs[0].settings.values()) is not held
+
+
 def test_lamps_that_are_off_and_phases_between_are_no_stages(junction: Path, rewritten: Make, tmp_path: Path) -> None:
     """An actuated program: a turn blinks throughout, and two seconds in which only that goes are a clearance."""
     signal = next(iter(Network(junction).signals.values()))
@@ -362,6 +385,31 @@ def test_demand_and_additional_files_come_along(junction: Path, tmp_path: Path) 
     assert flow.veh_h == pytest.approx(12 / (115 / 3600))
     assert simulated(made.scenario).metrics["throughput_veh"] >= 5
     assert not list(tmp_path.rglob("stolen.xml"))
+
+
+def test_departures_without_a_route_known_beforehand_are_said(junction: Path, tmp_path: Path) -> None:
+    """The way of a type drawn at random is found by SUMO as it departs; so is one of several routes."""
+    signal = next(iter(Network(junction).signals.values()))
+    straight = next(m for m in signal.movements if m.direction == "s")
+    ends = f'from="{straight.from_edge}" to="{straight.to_edge}"'
+    way = f'edges="{straight.from_edge} {straight.to_edge}"'
+    mixed = '<vTypeDistribution id="mix"><vType id="x"/><vType id="y"/></vTypeDistribution>'
+    choice = f'<routeDistribution id="any"><route id="p" {way} probability="1"/></routeDistribution>'
+    known_way = f'<route id="q" {way}/>'
+    unknown = f'<trip id="a" type="mix" depart="5" {ends}/><vehicle id="b" route="any" depart="6"/>'
+    known = f'<trip id="c" depart="7" {ends}/><vehicle id="d" route="q" depart="8"/>'
+    person = f'<person id="e" depart="9"><walk edges="{straight.from_edge}"/></person>'
+    (tmp_path / "d.rou.xml").write_text(
+        f"<routes>{mixed}{choice}{known_way}{unknown}{known}{person}</routes>", encoding="utf-8"
+    )
+    made = bring(tmp_path / "made", "made", net=junction, routes=[tmp_path / "d.rou.xml"], end_s=TEN_MINUTES)
+    (finding,) = said(made, "unknown flow")
+    assert finding.detail == "2 departures have no route known beforehand; plans do not count them"
+    assert sum(flow.veh_h for flow in made.scenario.demand("all").motor_flows) > 0
+    (tmp_path / "d.rou.xml").write_text(f"<routes>{mixed}{choice}{unknown}</routes>", encoding="utf-8")
+    made = bring(tmp_path / "none", "none", net=junction, routes=[tmp_path / "d.rou.xml"], end_s=TEN_MINUTES)
+    with pytest.raises(BadInput, match="scenario none, period all: no departure has a route known beforehand"):
+        webster(made.scenario, "all", 120)
 
 
 def test_programs_in_an_additional_file_are_in_force(junction: Path, tmp_path: Path) -> None:
