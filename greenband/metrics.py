@@ -19,7 +19,7 @@ from greenband.incident import BREAKDOWN
 from greenband.scenario import Scenario
 from greenband.simulation import Records
 
-__all__ = ["METRICS", "Metric", "Travel", "Trip", "Walk", "read_travel", "safety_counts", "travel_metrics"]
+__all__ = ["METRICS", "Metric", "Travel", "Trip", "Walk", "find_metric", "read_travel", "safety_counts", "travel_metrics"]
 
 GRIDLOCK_WAIT_S = 300
 
@@ -120,6 +120,19 @@ METRICS = {
         Metric("co2_g_km", "CO2", "g/km", -1, 0),
     )
 }
+
+
+def find_metric(name: str) -> Metric:
+    """How to show a metric of a result: one of ``METRICS``, the mainline speed of any direction, or else a bare figure.
+
+    Directions are the scenario's own words, and a result may come from another version.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    direction = name.removesuffix("_speed_kmh")
+    if direction != name:
+        return Metric(name, f"{direction.replace('_', ' ')} mainline speed", "km/h", 1)
+    return Metric(name, name.replace("_", " "), "", 0)
 
 
 def read_travel(records: Records, end_s: int) -> Travel:

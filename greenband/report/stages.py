@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from greenband.network import Movement, Signal
+from greenband.network import Movement, Signal, Turn
 from greenband.plan.model import TimingPlan
 from greenband.report.texts import LANGUAGES, TEXTS, Text, say
 from greenband.signals import Stage
@@ -17,9 +17,9 @@ from greenband.signals import Stage
 __all__ = ["StageTime", "describe", "draw", "movement_label", "stage_times"]
 
 POINTS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
-TURNS = {"s": 0.0, "r": 90.0, "R": 45.0, "l": -90.0, "L": -45.0, "t": 180.0}  # degrees clockwise
+TURNS = {"s": 0.0, "r": 90.0, "R": 45.0, "l": -90.0, "L": -45.0, "t": 180.0, "T": 180.0}  # degrees clockwise
 REACH, MOUTH = 46.0, 20.0  # of arms and of the junction, in the drawing's own units
-ASIDE = {"l": 4.0, "L": 4.0, "t": 2.0, "s": 9.0, "R": 14.0, "r": 14.0}  # of the arm's middle, where a turn begins
+ASIDE: Mapping[Turn, float] = {"back": 2.0, "far": 4.0, "through": 9.0, "near": 14.0}  # of the arm's middle
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ def _along(x: float, y: float, bearing: float, ahead: float, right: float) -> tu
 
 
 def _arrow(movement: Movement, side: float, kind: str) -> str:
-    aside, heading, leaving = side * ASIDE.get(movement.direction, 9.0), movement.bearing, _exit(movement)
+    aside, heading, leaving = side * ASIDE[movement.turn], movement.bearing, _exit(movement)
     tail, stop = _along(0, 0, heading, -REACH + 4, aside), _along(0, 0, heading, -MOUTH, aside)
-    back = 14.0 * side if movement.direction == "t" else aside
+    back = side * ASIDE["near"] if movement.turn == "back" else aside
     mouth, tip = _along(0, 0, leaving, MOUTH, back), _along(0, 0, leaving, REACH - 12, back)
     bend = 0.5 * math.dist(stop, mouth)
     first, second = _along(*stop, heading, bend, 0), _along(*mouth, leaving, -bend, 0)
