@@ -19,7 +19,17 @@ from greenband.incident import BREAKDOWN
 from greenband.scenario import Scenario
 from greenband.simulation import Records
 
-__all__ = ["METRICS", "Metric", "Travel", "Trip", "Walk", "find_metric", "read_travel", "safety_counts", "travel_metrics"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Travel",
+    "Trip",
+    "Walk",
+    "find_metric",
+    "read_travel",
+    "safety_counts",
+    "travel_metrics",
+]
 
 GRIDLOCK_WAIT_S = 300
 
