@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -25,6 +26,7 @@ PATTERNS = ("", "/", "x", ".", "+", "\\", "-")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")
 TICK_S = 60
+LINE = 75  # letters side by side below a printed figure
 STANDOFF = 4  # px between an axis and its labels, so that 0 below and 0 beside do not touch
 Junctions = Sequence[tuple[str, str]]  # signal and what it is called
 
@@ -79,6 +81,7 @@ def time_space(
         range=[begin, min(end, begin + 600)],
         tickvals=ticks,
         ticktext=[_clock(tick) for tick in ticks],
+        tickfont={"size": 11},
         ticklabelstandoff=STANDOFF,
         minallowed=begin,
         maxallowed=end,
@@ -140,7 +143,7 @@ def by_junction(
     for number, subject in enumerate(result.subjects):
         values = {place.id: place.means.get(metric, math.nan) for place in subject.at("junction")}
         figure.add_bar(
-            x=[html.escape(name) for _, name in junctions],
+            x=[_folded(name, LINE // len(junctions)) for _, name in junctions],
             y=[_number(values.get(signal, math.nan), digits) for signal, _ in junctions],
             name=html.escape(subject.name),
             marker={
@@ -150,7 +153,7 @@ def by_junction(
         )
     figure.update_layout(barmode="group", bargap=max(0.25, 1 - 0.15 * len(junctions)))  # one junction is no wall
     figure.update_yaxes(title=TEXTS[axis][_at(language)], rangemode="tozero")
-    figure.update_xaxes(automargin=True)
+    figure.update_xaxes(automargin=True, tickfont={"size": 11})
     return figure
 
 
@@ -215,7 +218,7 @@ def _figure(height: int) -> go.Figure:
             "height": height,
             "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
             "font": {"size": 13, "color": "#1b1b1b"},
-            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xref": "container"},
             "hovermode": "closest",
         }
     )
@@ -230,6 +233,11 @@ def _broken(rows: Sequence[Sequence[tuple[float, float]]]) -> tuple[list[float |
             times += [*(round(t, 1) for t, _ in row), None]
             places += [*(round(place, 1) for _, place in row), None]
     return times, places
+
+
+def _folded(name: str, width: int) -> str:
+    """A name on several lines, cut between words."""
+    return "<br>".join(html.escape(line) for line in textwrap.wrap(name, max(width, 8), break_long_words=False))
 
 
 def _of(options: Sequence[str], number: int) -> str:

@@ -81,7 +81,7 @@ TEXTS: dict[str, Text] = {
     "vehicle": Text("vehicle", "车辆"),
     "band": Text("green band", "绿波带"),
     "time": Text("time of day", "时刻"),
-    "distance": Text("junction and its distance along the road, m", "路口及其沿路距离（m）"),
+    "distance": Text("distance along the road, m", "沿路距离（m）"),
     "stretch": Text("stretch", "路段"),
     "bandwidth": Text("bandwidth", "带宽"),
     "of_cycle": Text("of the cycle", "占周期"),
@@ -93,8 +93,8 @@ TEXTS: dict[str, Text] = {
         "{subject} has no green band: its plans have no common cycle.", "{subject} 无绿波带：各方案周期不同。"
     ),
     "no_wide_band": Text(
-        "{subject} has no green band {way}: the offsets leave none of 2 s or more between any two signals.",
-        "{subject} {way}无绿波带：按其相位差，任意两个信号之间均无 2 秒以上的绿波带。",
+        "{subject} has no green band {way}: the offsets leave none of 2 s or more from one signal to the next.",
+        "{subject} {way}无绿波带：按其相位差，相邻信号之间均无 2 秒以上的绿波带。",
     ),
     "several_plans": Text(
         "{subject} runs fixed plans. Over {period} several plans follow each other, and green bands are drawn only for"
