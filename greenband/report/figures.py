@@ -218,7 +218,7 @@ def _figure(height: int) -> go.Figure:
             "height": height,
             "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
             "font": {"size": 13, "color": "#1b1b1b"},
-            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xref": "container"},
+            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
             "hovermode": "closest",
         }
     )
