@@ -23,7 +23,17 @@ from greenband.incident import BREAKDOWN
 from greenband.scenario import Scenario
 from greenband.simulation import Records
 
-__all__ = ["METRICS", "Metric", "Travel", "Trip", "Walk", "read_travel", "safety_counts", "travel_metrics"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Travel",
+    "Trip",
+    "Walk",
+    "find_metric",
+    "read_travel",
+    "safety_counts",
+    "travel_metrics",
+]
 
 GRIDLOCK_WAIT_S = 300
 BICYCLE = "bicycle"  # SUMO's vehicle class of e-bikes too
@@ -133,6 +143,19 @@ METRICS = {
         Metric("incident_late_s", "incident late by", "s", 0, 0),
     )
 }
+
+
+def find_metric(name: str) -> Metric:
+    """How to show a metric of a result: one of ``METRICS``, the mainline speed of any direction, or else a bare figure.
+
+    Directions are the scenario's own words, and a result may come from another version.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    direction = name.removesuffix("_speed_kmh")
+    if direction != name:
+        return Metric(name, f"{direction.replace('_', ' ')} mainline speed", "km/h", 1)
+    return Metric(name, name.replace("_", " "), "", 0)
 
 
 def read_travel(records: Records, end_s: int, classes: Mapping[str, str] = MappingProxyType({})) -> Travel:

@@ -10,7 +10,7 @@ from typing import Any
 
 from greenband.evaluation.results import Result, SubjectResult, to_text
 from greenband.evaluation.statistics import interquartile_mean, known, median
-from greenband.metrics import METRICS
+from greenband.metrics import METRICS, find_metric
 
 __all__ = ["FORMATS", "best", "to_csv", "to_markdown"]
 
@@ -43,7 +43,7 @@ def to_markdown(results: Sequence[Result]) -> str:
 
 def best(result: Result, metric: str) -> set[str]:
     """Subjects with the best mean of a metric; none where all are alike, or where less is neither better nor worse."""
-    sign = METRICS[metric].better
+    sign = find_metric(metric).better
     means = {s.name: s.mean(metric) * sign for s in result.subjects if metric in s.per_seed}
     means = {name: value for name, value in means.items() if math.isfinite(value)}
     if not sign or len(set(means.values())) < 2:
@@ -67,7 +67,7 @@ def _summaries(result: Result) -> Iterator[dict[str, Any]]:
                 "incident": result.incident,
                 "subject": subject.name,
                 "metric": metric,
-                "unit": METRICS[metric].unit,
+                "unit": find_metric(metric).unit,
                 "seeds": len(known(values)),
                 "mean": subject.mean(metric),
                 "median": median(values),

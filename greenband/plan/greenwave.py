@@ -18,7 +18,7 @@ from greenband.plan.artery import Artery, Way, find_artery
 from greenband.plan.display import lamps_by_second
 from greenband.plan.maxband import Direction
 from greenband.plan.model import TimingPlan
-from greenband.plan.progression import Progression, measure, progress
+from greenband.plan.progression import Progression, measure, progress, sections
 from greenband.plan.splits import movement_flows
 from greenband.plan.webster import webster
 from greenband.scenario import Scenario
@@ -77,10 +77,13 @@ def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan])
     found = progress(cycle, outbound, inbound, _ratio(scenario, period, artery))
     offsets = tuple(float(round(offset) % cycle) for offset in found.offsets_s)
     at = dict(zip(artery.signals, map(int, offsets), strict=True))
+    stretches = [(0, len(offsets) - 1)]
+    if inbound is not None and len(found.sections) > 1:
+        stretches = sections(cycle, outbound, inbound, offsets)  # whole seconds may make one unfair
     return Wave(
         {name: plan.model_copy(update={"offset_s": at.get(name, 0)}) for name, plan in plans.items()},
         artery,
-        measure(cycle, outbound, inbound, offsets, [(section.first, section.last) for section in found.sections]),
+        measure(cycle, outbound, inbound, offsets, stretches),
     )
 
 

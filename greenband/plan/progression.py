@@ -8,11 +8,13 @@ Journal of Transportation Engineering 133 (2007).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from greenband.plan.maxband import Bands, Direction, band_middle_s, bandwidth_s, maximise
 
-__all__ = ["FAIR", "Progression", "Section", "measure", "progress"]
+__all__ = ["FAIR", "Progression", "Section", "measure", "progress", "sections"]
 
 FAIR = 0.13  # least efficiency, bandwidth over cycle, that counts as fair progression (guideline of PASSER II-90)
 
@@ -46,19 +48,34 @@ def progress(cycle_s: float, outbound: Direction, inbound: Direction | None, rat
         inbound: those against it; None on a one-way street.
         ratio: inbound over outbound traffic; None where one of them has none, which then counts for nothing.
     """
-    last = len(outbound.green_s) - 1
-    if inbound is None or ratio is None:
-        cuts, bands = [0], [maximise(cycle_s, outbound, inbound, ratio)]
-    else:
-        cuts, bands = _cut(cycle_s, outbound, inbound, ratio)
-    ends = [*(cut - 1 for cut in cuts[1:]), last]
+    n = len(outbound.green_s)
+
+    @cache
+    def widest(first: int, last: int) -> Bands:
+        back = None if inbound is None else inbound.part(first, last)
+        return maximise(cycle_s, outbound.part(first, last), back, ratio)
+
+    parts = [(0, n - 1)] if inbound is None or ratio is None else _cut(cycle_s, n, widest)
     leading = inbound if inbound is not None and ratio is not None and ratio > 1 else outbound
     offsets: list[float] = []
-    for first, end, band in zip(cuts, ends, bands, strict=True):
-        middle = band_middle_s(cycle_s, leading.part(first, end), band.offsets_s)
-        offsets.extend(offset + leading.passes_s[first] - middle for offset in band.offsets_s)
+    for first, last in parts:
+        own = widest(first, last).offsets_s
+        middle = band_middle_s(cycle_s, leading.part(first, last), own)
+        offsets.extend(offset + leading.passes_s[first] - middle for offset in own)
     relative = tuple((offset - offsets[0]) % cycle_s for offset in offsets)
-    return measure(cycle_s, outbound, inbound, relative, list(zip(cuts, ends, strict=True)))
+    return measure(cycle_s, outbound, inbound, relative, parts)
+
+
+def sections(
+    cycle_s: float, outbound: Direction, inbound: Direction, offsets_s: tuple[float, ...]
+) -> list[tuple[int, int]]:
+    """First and last signal of the fewest sections with fair bands that offsets leave."""
+
+    def left(first: int, last: int) -> Bands:
+        found = measure(cycle_s, outbound, inbound, offsets_s, [(first, last)]).sections[0]
+        return Bands(offsets_s[first : last + 1], found.outbound_s, found.inbound_s)
+
+    return _cut(cycle_s, len(offsets_s), left)
 
 
 def measure(
@@ -75,30 +92,32 @@ def measure(
             return 0.0
         return float(bandwidth_s(cycle_s, way.part(first, last), offsets_s[first : last + 1]))
 
-    sections = tuple(Section(i, j, width_s(outbound, i, j), width_s(inbound, i, j)) for i, j in stretches)
     last = len(offsets_s) - 1
-    return Progression(offsets_s, width_s(outbound, 0, last), width_s(inbound, 0, last), sections)
+    return Progression(
+        offsets_s,
+        width_s(outbound, 0, last),
+        width_s(inbound, 0, last),
+        tuple(Section(i, j, width_s(outbound, i, j), width_s(inbound, i, j)) for i, j in stretches),
+    )
 
 
-def _cut(cycle_s: float, outbound: Direction, inbound: Direction, ratio: float) -> tuple[list[int], list[Bands]]:
-    """First signal and bands of each of the fewest sections with fair bands; of as few, those with the widest bands.
+def _cut(cycle_s: float, count: int, bands_of: Callable[[int, int], Bands]) -> list[tuple[int, int]]:
+    """The fewest sections with fair bands, as first and last signal; of as few, those with the widest bands.
 
     By dynamic programming from the end. A section that is not fair has no fair one that begins with it.
     """
-    n = len(outbound.green_s)
-    best: list[tuple[int, float, list[int], list[Bands]]] = [(0, 0.0, [], [])]  # for the signals from n, n - 1, ... on
-    for first in reversed(range(n)):
+    best: list[tuple[int, float, list[tuple[int, int]]]] = [(0, 0.0, [])]  # for the signals from n, n - 1, ... on
+    for first in reversed(range(count)):
         options = []
-        for last in range(first, n):
-            bands = maximise(cycle_s, outbound.part(first, last), inbound.part(first, last), ratio)
+        for last in range(first, count):
+            bands = bands_of(first, last)
             if last > first and not _fair(cycle_s, bands):
                 break
-            number, width, cuts, rest = best[n - 1 - last]
+            number, width, rest = best[count - 1 - last]
             gained = (bands.outbound_s + bands.inbound_s) * (last - first)
-            options.append((number - 1, width + gained, [first, *cuts], [bands, *rest]))
+            options.append((number - 1, width + gained, [(first, last), *rest]))
         best.append(max(options, key=lambda option: option[:2]))
-    _, _, cuts, found = best[n]
-    return cuts, found
+    return best[count][2]
 
 
 def _fair(cycle_s: float, bands: Bands) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -25,6 +26,8 @@ PATTERNS = ("", "/", "x", ".", "+", "\\", "-")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")
 TICK_S = 60
+LINE = 75  # letters side by side below a printed figure
+STANDOFF = 4  # px between an axis and its labels, so that 0 below and 0 beside do not touch
 Junctions = Sequence[tuple[str, str]]  # signal and what it is called
 
 
@@ -78,13 +81,16 @@ def time_space(
         range=[begin, min(end, begin + 600)],
         tickvals=ticks,
         ticktext=[_clock(tick) for tick in ticks],
+        tickfont={"size": 11},
+        ticklabelstandoff=STANDOFF,
         minallowed=begin,
         maxallowed=end,
     )
     margin = 0.06 * (max(places) - min(places))
     figure.update_yaxes(
+        title=TEXTS["distance"][_at(language)],
         tickvals=[round(place) for place in places],
-        ticktext=[html.escape(name) for name in names],
+        ticktext=[f"{html.escape(name)}, {place:.0f}" for name, place in zip(names, places, strict=True)],
         range=[min(places) - margin, max(places) + margin],
         automargin=True,
         fixedrange=True,
@@ -137,7 +143,7 @@ def by_junction(
     for number, subject in enumerate(result.subjects):
         values = {place.id: place.means.get(metric, math.nan) for place in subject.at("junction")}
         figure.add_bar(
-            x=[html.escape(name) for _, name in junctions],
+            x=[_folded(name, LINE // len(junctions)) for _, name in junctions],
             y=[_number(values.get(signal, math.nan), digits) for signal, _ in junctions],
             name=html.escape(subject.name),
             marker={
@@ -145,9 +151,9 @@ def by_junction(
                 "pattern": {"shape": _of(PATTERNS, number), "fgcolor": "#ffffff", "size": 6},
             },
         )
-    figure.update_layout(barmode="group", bargap=0.25)
+    figure.update_layout(barmode="group", bargap=max(0.25, 1 - 0.15 * len(junctions)))  # one junction is no wall
     figure.update_yaxes(title=TEXTS[axis][_at(language)], rangemode="tozero")
-    figure.update_xaxes(automargin=True)
+    figure.update_xaxes(automargin=True, tickfont={"size": 11})
     return figure
 
 
@@ -169,7 +175,10 @@ def speed_by_time(samples: Sequence[Sample], colours: Mapping[str, int], begin_s
     step = SLICE_S * max(1, math.ceil(count / 12))
     ticks = list(range(begin_s, begin_s + SLICE_S * count + 1, step))
     figure.update_xaxes(
-        title=TEXTS["time"][_at(language)], tickvals=ticks, ticktext=[_clock(tick)[:5] for tick in ticks]
+        title=TEXTS["time"][_at(language)],
+        tickvals=ticks,
+        ticktext=[_clock(tick) for tick in ticks],
+        ticklabelstandoff=STANDOFF,
     )
     figure.update_yaxes(title=TEXTS["speed_axis"][_at(language)], rangemode="tozero")
     return figure
@@ -226,6 +235,11 @@ def _broken(rows: Sequence[Sequence[tuple[float, float]]]) -> tuple[list[float |
     return times, places
 
 
+def _folded(name: str, width: int) -> str:
+    """A name on several lines, cut between words."""
+    return "<br>".join(html.escape(line) for line in textwrap.wrap(name, max(width, 8), break_long_words=False))
+
+
 def _of(options: Sequence[str], number: int) -> str:
     return options[number % len(options)]
 
@@ -240,4 +254,4 @@ def _at(language: Language) -> int:
 
 def _clock(seconds: float) -> str:
     whole = int(seconds)
-    return f"{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}"

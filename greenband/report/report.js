@@ -3,7 +3,7 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const drawings = read("drawings"), titles = read("titles"), root = document.documentElement;
   const road = document.title.split(" · ").slice(1).join(" · ");
-  const printed = 680; // px that fit between the margins of A4
+  const printed = { width: 680, height: 400 }; // px: between the margins of A4, two above each other
   const settings = { responsive: true, displaylogo: false, scrollZoom: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
 
   // A drawing is kept in English, with the places that read differently in Chinese.
@@ -55,12 +55,12 @@
   const closed = new Set();
   addEventListener("beforeprint", () => {
     for (const part of document.querySelectorAll("details:not([open])")) { closed.add(part); part.open = true; }
-    for (const plot of plots()) Plotly.relayout(plot, { width: printed });
+    for (const plot of plots()) Plotly.relayout(plot, { width: printed.width, height: Math.min(printed.height, plot.layout.height) });
   });
   addEventListener("afterprint", () => {
     for (const part of closed) part.open = false;
     closed.clear();
-    for (const plot of plots()) Plotly.relayout(plot, { width: null, autosize: true });
+    for (const plot of plots()) Plotly.relayout(plot, { width: null, height: drawings[plot.id].figure.layout.height, autosize: true });
   });
 
   speak(root.lang);

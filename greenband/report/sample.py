@@ -62,7 +62,7 @@ class Sample:
 
     ``executed`` has, per signal, the stages as (time in s at which it was called in, stage index). ``speeds_kmh`` has
     series by name of metric, a value per five minutes of departure. ``delay_s`` tells whether the run is the one that
-    the result speaks of.
+    the result speaks of. ``fixed`` is true of plans, even of several one after the other.
     """
 
     subject: str
@@ -71,6 +71,7 @@ class Sample:
     passages: tuple[Passage, ...]
     executed: Mapping[str, list[tuple[int, int]]]
     speeds_kmh: Mapping[str, tuple[float, ...]]
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ def record(order: Order) -> Sample:
         named = _subject(order, Path(folder))
         sensing = named.sensing if result.sensing is None else registry.make("sensing", result.sensing)
         with settled([named], scenario, [result.period]) as (ready,):
+            controller = ready.make()
             executed = run(
-                ready.make(),
+                controller,
                 scenario,
                 result.period,
                 seed,
@@ -112,7 +114,8 @@ def record(order: Order) -> Sample:
         delay = travel_metrics(travel.within(period.begin_s, period.end_s), scenario).get("delay_s", math.nan)
         passages = tuple(_passage(scenario, signals, course, records) for signals, course in courses)
     speeds = speed_series(travel, scenario, period.begin_s, period.end_s)
-    return Sample(order.subject.name, seed, delay, passages, executed, speeds)
+    fixed = hasattr(controller, "active")  # the plans in force, which only controllers that run plans have
+    return Sample(order.subject.name, seed, delay, passages, executed, speeds, fixed)
 
 
 def _subject(order: Order, folder: Path) -> Subject:

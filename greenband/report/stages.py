@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from greenband.network import Movement, Signal
+from greenband.network import Movement, Signal, Turn
 from greenband.plan.model import TimingPlan
 from greenband.report.texts import LANGUAGES, TEXTS, Text, say
 from greenband.signals import Stage
@@ -17,9 +17,9 @@ from greenband.signals import Stage
 __all__ = ["StageTime", "describe", "draw", "movement_label", "stage_times"]
 
 POINTS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
-TURNS = {"s": 0.0, "r": 90.0, "R": 45.0, "l": -90.0, "L": -45.0, "t": 180.0}  # degrees clockwise
+TURNS = {"s": 0.0, "r": 90.0, "R": 45.0, "l": -90.0, "L": -45.0, "t": 180.0, "T": 180.0}  # degrees clockwise
 REACH, MOUTH = 46.0, 20.0  # of arms and of the junction, in the drawing's own units
-ASIDE = {"l": 4.0, "L": 4.0, "t": 2.0, "s": 9.0, "R": 14.0, "r": 14.0}  # of the arm's middle, where a turn begins
+ASIDE: Mapping[Turn, float] = {"back": 1.0, "far": 5.0, "through": 9.5, "near": 14.0}  # of the arm's middle
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,14 @@ def _along(x: float, y: float, bearing: float, ahead: float, right: float) -> tu
 
 
 def _arrow(movement: Movement, side: float, kind: str) -> str:
-    aside, heading, leaving = side * ASIDE.get(movement.direction, 9.0), movement.bearing, _exit(movement)
+    aside, heading, leaving = side * ASIDE[movement.turn], movement.bearing, _exit(movement)
     tail, stop = _along(0, 0, heading, -REACH + 4, aside), _along(0, 0, heading, -MOUTH, aside)
-    back = 14.0 * side if movement.direction == "t" else aside
+    back = side * ASIDE["far"] if movement.turn == "back" else aside
     mouth, tip = _along(0, 0, leaving, MOUTH, back), _along(0, 0, leaving, REACH - 12, back)
     bend = 0.5 * math.dist(stop, mouth)
     first, second = _along(*stop, heading, bend, 0), _along(*mouth, leaving, -bend, 0)
     way = f"M{_xy(tail)}L{_xy(stop)}C{_xy(first)} {_xy(second)} {_xy(mouth)}L{_xy(tip)}"
-    left, right = _along(*tip, leaving, -1, -5), _along(*tip, leaving, -1, 5)
+    left, right = _along(*tip, leaving, -1, -4), _along(*tip, leaving, -1, 4)
     head = f"M{_xy(left)}L{_xy(_along(*tip, leaving, 8, 0))}L{_xy(right)}Z"
     return f'<path class="{kind}" d="{way}"/><path class="head" d="{head}"/>'
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from greenband.metrics import METRICS
+from greenband.metrics import find_metric
 
-__all__ = ["LANGUAGES", "TEXTS", "Language", "Text", "metric_label", "say", "verbatim"]
+__all__ = ["LANGUAGES", "TEXTS", "Language", "Text", "metric_label", "say", "unit", "verbatim"]
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -84,15 +84,22 @@ TEXTS: dict[str, Text] = {
     "distance": Text("distance along the road, m", "沿路距离（m）"),
     "stretch": Text("stretch", "路段"),
     "bandwidth": Text("bandwidth", "带宽"),
-    "direction": Text("direction", "方向"),
     "of_cycle": Text("of the cycle", "占周期"),
-    "bands_of": Text("Green bands, {subject}", "绿波带：{subject}"),
     "no_band": Text(
         "{subject} has no green band: it decides anew from what it measures.",
         "{subject} 无绿波带：它根据检测数据实时决策。",
     ),
     "no_common_cycle": Text(
         "{subject} has no green band: its plans have no common cycle.", "{subject} 无绿波带：各方案周期不同。"
+    ),
+    "no_wide_band": Text(
+        "{subject} has no green band {way}: the offsets leave none of 2 s or more from one signal to the next.",
+        "{subject} {way}无绿波带：按其相位差，相邻信号之间均无 2 秒以上的绿波带。",
+    ),
+    "several_plans": Text(
+        "{subject} runs fixed plans. Over {period} several plans follow each other, and green bands are drawn only for"
+        " a period of one plan.",
+        "{subject} 为固定方案。时段 {period} 内依次执行多个方案，绿波带仅在单一方案的时段绘制。",
     ),
     "no_artery": Text(
         "This scenario has no two signals in a line, so there is no time-space diagram.",
@@ -121,6 +128,11 @@ TEXTS: dict[str, Text] = {
     "mean_s": Text("mean length, s", "平均时长（s）"),
     "times": Text("times per hour", "每小时次数"),
     "timing_fixed": Text("{subject}: fixed plan", "{subject}：固定方案"),
+    "timing_several": Text(
+        "{subject}: several fixed plans one after the other; one run on seed {seed}, each stage with the intergreen"
+        " before it",
+        "{subject}：依次执行多个固定方案；种子 {seed} 的一次运行，各阶段含其前的绿灯间隔",
+    ),
     "timing_adaptive": Text(
         "{subject}: decides as it goes; one run on seed {seed}, each stage with the intergreen before it",
         "{subject}：实时决策；种子 {seed} 的一次运行，各阶段含其前的绿灯间隔",
@@ -144,9 +156,9 @@ TEXTS: dict[str, Text] = {
         "停车线处各种子均值。服务水平 A 至 F 按控制延误划分（HCM）。",
     ),
     "delay_by_junction": Text("Control delay by junction", "各路口控制延误"),
-    "queue_by_junction": Text("Longest queue by junction", "各路口最长排队"),
+    "queue_by_junction": Text("Longest queue of a movement by junction", "各路口单一流向最长排队"),
     "delay_axis": Text("control delay, s per vehicle", "控制延误（s/辆）"),
-    "queue_axis": Text("longest queue of a movement, vehicles", "单一流向最长排队（辆）"),
+    "queue_axis": Text("longest queue, vehicles", "最长排队（辆）"),
     "junction": Text("junction", "路口"),
     "movement": Text("movement", "流向"),
     "delay": Text("delay, s", "延误（s）"),
@@ -220,8 +232,7 @@ TEXTS: dict[str, Text] = {
     "delay_median_s": Text("median delay", "延误中位数"),
     "delay_p95_s": Text("95th percentile delay", "延误 95 百分位"),
     "mainline_speed_kmh": Text("mainline speed", "干线车速"),
-    "northbound_speed_kmh": Text("northbound mainline speed", "北向干线车速"),
-    "southbound_speed_kmh": Text("southbound mainline speed", "南向干线车速"),
+    "way_speed": Text("{way} mainline speed", "{way}干线车速"),
     "speed_kmh": Text("network speed", "路网车速"),
     "travel_time_s": Text("travel time", "行程时间"),
     "stops": Text("stops", "停车次数"),
@@ -236,6 +247,16 @@ TEXTS: dict[str, Text] = {
     "ebike_delay_s": Text("e-bike delay", "电动自行车延误"),
     "co2_g_km": Text("CO2", "CO2 排放"),
     "incident_late_s": Text("incident late by", "事件推迟"),
+    "unit_s": Text("s", "s"),
+    "unit_s/veh": Text("s/veh", "s/辆"),
+    "unit_s/person": Text("s/person", "s/人"),
+    "unit_s/e-bike": Text("s/e-bike", "s/辆"),
+    "unit_km/h": Text("km/h", "km/h"),
+    "unit_g/km": Text("g/km", "g/km"),
+    "unit_veh": Text("veh", "辆"),
+    "unit_per veh": Text("per veh", "次/辆"),
+    "unit_of veh": Text("of veh", "占车辆比例"),
+    # directions
     "northbound": Text("northbound", "北向"),
     "southbound": Text("southbound", "南向"),
     "eastbound": Text("eastbound", "东向"),
@@ -260,8 +281,14 @@ def metric_label(name: str) -> Text:
     """What a metric is called."""
     if name in TEXTS:
         return TEXTS[name]
-    label = METRICS[name].label if name in METRICS else name.removesuffix("_kmh").replace("_", " ")
-    return Text(label, label)
+    way = name.removesuffix("_speed_kmh")
+    return say("way_speed", way=verbatim(way.replace("_", " "))) if way != name else verbatim(find_metric(name).label)
+
+
+def unit(name: str) -> Text:
+    """What a metric is counted in."""
+    written = find_metric(name).unit
+    return TEXTS.get(f"unit_{written}", Text(written, written))
 
 
 def _in(value: object, language: Language) -> object:

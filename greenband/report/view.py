@@ -13,14 +13,14 @@ from plotly.graph_objects import Figure
 from greenband.evaluation import Result, SubjectResult
 from greenband.evaluation.texts import best
 from greenband.junction_metrics import level_of_service
-from greenband.metrics import METRICS
+from greenband.metrics import METRICS, find_metric
 from greenband.plan.artery import SPEED_FACTOR, Artery, find_artery
 from greenband.report import figures
 from greenband.report.bands import common_cycle_s, stretches
 from greenband.report.cases import Case
 from greenband.report.sample import SLICE_S, Passage, Sample
 from greenband.report.stages import StageTime, describe, draw, movement_label, stage_times
-from greenband.report.texts import Language, Text, metric_label, say, verbatim
+from greenband.report.texts import Language, Text, metric_label, say, unit, verbatim
 from greenband.scenario import Scenario
 
 __all__ = ["Chapter", "View", "number"]
@@ -116,7 +116,7 @@ class View:
     def _change(self, subject: SubjectResult, metric: str) -> dict[str, object]:
         before, after = self.case.reference.mean(metric), subject.mean(metric)
         difference, interval = self.result.paired(subject, metric)
-        digits = METRICS[metric].digits
+        digits = find_metric(metric).digits
         told: Text = say("no_interval")
         if interval is not None:
             low, high = (number(value, digits, signed=True) for value in interval)
@@ -138,13 +138,14 @@ class View:
         return say("unsafe", counts=counts) if bad else say("safe")
 
     @property
-    def metrics(self) -> list[tuple[Text, str, list[tuple[str, str, str, bool]]]]:
+    def metrics(self) -> list[tuple[Text, Text, list[tuple[str, str, str, bool]]]]:
         """Rows of the table: label, unit, and per subject mean, interval, difference, and whether it is best."""
-        names = [name for name in METRICS if any(name in s.per_seed for s in self.result.subjects)]
-        return [(metric_label(name), METRICS[name].unit, self._cells(name)) for name in names]
+        measured = dict.fromkeys(name for subject in self.result.subjects for name in subject.per_seed)
+        names = [*(name for name in METRICS if name in measured), *(name for name in measured if name not in METRICS)]
+        return [(metric_label(name), unit(name), self._cells(name)) for name in names]
 
     def _cells(self, metric: str) -> list[tuple[str, str, str, bool]]:
-        digits, winners, rows = METRICS[metric].digits, best(self.result, metric), []
+        digits, winners, rows = find_metric(metric).digits, best(self.result, metric), []
         for subject in self.result.subjects:
             if metric not in subject.per_seed:
                 rows.append(("", "", "", False))
@@ -164,8 +165,8 @@ class View:
         """The main road's signals, where the scenario is at hand and has them."""
         return find_artery(self.scenario, self.result.period) if self.scenario else None
 
-    def _diagram(self, sample: Sample, passage: Passage) -> tuple[str, Text, list[tuple[Text, str]]]:
-        """A time-space diagram: its id, its caption, and the bands in it as (stretch, width)."""
+    def _diagram(self, sample: Sample, passage: Passage) -> tuple[str, Text, list[tuple[Text, str]], Text | None]:
+        """A time-space diagram: its id, its caption, the bands in it as (stretch, width), and why there are none."""
         scenario, artery, subject = self.scenario, self.artery, self.result.subject(sample.subject)
         assert scenario is not None
         assert artery is not None
@@ -185,6 +186,7 @@ class View:
             name,
             caption,
             [(self._stretch(passage, s.first, s.last, forth), _band(s.width_s, s.cycle_s)) for s in found],
+            None if found else self._bandless(sample, verbatim(way.name)),
         )
 
     def _stretch(self, passage: Passage, first: int, last: int, forth: bool) -> Text:
@@ -192,13 +194,16 @@ class View:
         one, other = (self.name(passage.signals[k]) for k in ends)
         return Text(f"{one.en} → {other.en}", f"{one.zh} → {other.zh}")
 
-    def bandless(self, subject: SubjectResult) -> Text | None:
-        """Why a subject has no band, if it has none."""
-        if not subject.plans:
-            return say("no_band", subject=subject.name)
-        if self.artery is not None and common_cycle_s(subject.plans, self.artery) is None:
-            return say("no_common_cycle", subject=subject.name)
-        return None
+    def _bandless(self, sample: Sample, way: Text) -> Text:
+        """Why a subject has no band."""
+        plans = self.result.subject(sample.subject).plans
+        if not plans:
+            key = "several_plans" if sample.fixed else "no_band"
+            return say(key, subject=sample.subject, period=self.result.period)
+        assert self.artery is not None
+        if common_cycle_s(plans, self.artery) is None:
+            return say("no_common_cycle", subject=sample.subject)
+        return say("no_wide_band", subject=sample.subject, way=way)
 
     @property
     def window_minutes(self) -> int:
@@ -238,20 +243,21 @@ class View:
             for k, stage in enumerate(shape.stages, 1)
         ]
 
-    def timings(self, signal: str) -> list[tuple[Text, Text | None, list[StageTime]]]:
-        """Per compared subject a heading, cycle and offset if it has them, and the stages in their order."""
+    def timings(self, signal: str) -> list[tuple[str, Text, Text | None, list[StageTime]]]:
+        """Per compared subject its name, a heading, cycle and offset if it has them, and the stages in their order."""
         assert self.scenario is not None
         period = self.scenario.period(self.result.period)
-        found: list[tuple[Text, Text | None, list[StageTime]]] = []
+        found: list[tuple[str, Text, Text | None, list[StageTime]]] = []
         for subject in self.case.compared:
             sample = next((s for s in self.samples if s.subject == subject.name), None)
             log = sample.executed if sample else None
             times = stage_times(signal, subject.plans, log, period.begin_s, period.end_s)
             if plan := subject.plans.get(signal):
                 line = say("cycle_offset", cycle=plan.cycle_s, offset=plan.offset_s)
-                found.append((say("timing_fixed", subject=subject.name), line, times))
+                found.append((subject.name, say("timing_fixed", subject=subject.name), line, times))
             elif sample is not None and times:
-                found.append((say("timing_adaptive", subject=subject.name, seed=sample.seed), None, times))
+                key = "timing_several" if sample.fixed else "timing_adaptive"
+                found.append((subject.name, say(key, subject=subject.name, seed=sample.seed), None, times))
         return found
 
     def place_row(self, id: str, level: str, signal: str = "") -> list[tuple[str, str, str]]:

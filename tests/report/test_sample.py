@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,9 +10,12 @@ import pytest
 
 from greenband.errors import BadInput, UnknownName
 from greenband.metrics import Travel
-from greenband.plan.artery import find_artery
+from greenband.plan.artery import Artery, Way, find_artery
+from greenband.plan.greenwave import greenwave
 from greenband.plan.maxband import Direction
-from greenband.report.bands import _cut, stretches
+from greenband.plan.model import StageTiming, TimingPlan
+from greenband.report import bands
+from greenband.report.bands import Stretch, stretches
 from greenband.report.cases import Case
 from greenband.report.sample import Order, Sample, record, speed_series
 from greenband.scenario import Scenario
@@ -74,25 +78,62 @@ def test_vehicles_cross_stop_lines_on_green_alone(samples: dict[str, Sample]) ->
     assert all(any(green.begin_s - 2 <= t <= green.end_s + 6 for green in greens) for t in crossed)
 
 
-def test_bands_of_an_ideal_road() -> None:
-    """Greens of 30 of 60 s; the second signal is right 20 s later, the third comes 25 s too late."""
-    way = Direction((0.0, 0.0, 0.0), (30.0, 30.0, 30.0), (0.0, 20.0, 40.0))
-    (whole,) = _cut(60, way, (0.0, 20.0, 40.0))
+@pytest.fixture
+def one_way(jincheng: Scenario, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Stretch]]:
+    """The bands that offsets leave on a street of three signals, 20 s apart, with greens of 30 of 60 s."""
+    street = Direction((0.0,) * 3, (30.0,) * 3, (0.0, 20.0, 40.0))
+    monkeypatch.setattr(bands, "direction", lambda *_: street)
+    way = Way("outbound", (0, 0, 0), street.passes_s)
+    timing = StageTiming(stage=0, name="a", green_s=54, yellow_s=3, all_red_s=3)
+
+    def found(*offsets_s: int) -> list[Stretch]:
+        plans = {
+            name: TimingPlan(signal=name, cycle_s=60, offset_s=offset, stages=(timing,))
+            for name, offset in zip("abc", offsets_s, strict=True)
+        }
+        return stretches(jincheng, plans, Artery(("a", "b", "c"), way, None), way)
+
+    return found
+
+
+def test_bands_of_an_ideal_road(one_way: Callable[..., list[Stretch]]) -> None:
+    (whole,) = one_way(0, 20, 40)
     assert (whole.first, whole.last, whole.width_s) == (0, 2, 30)
     assert [begin % 60 for begin in whole.begins_s] == [0, 20, 40]
-    (narrow,) = _cut(60, way, (0.0, 20.0, 5.0))
+    (narrow,) = one_way(0, 20, 5)
     assert (narrow.first, narrow.last, narrow.width_s) == (0, 2, 5)
-    one, two = _cut(60, way, (0.0, 40.0, 20.0))  # each comes 20 s later than the one before would like
+    one, two = one_way(0, 40, 20)  # each comes 20 s later than the one before would like
     assert [(s.first, s.last, s.width_s) for s in (one, two)] == [(0, 1, 10), (1, 2, 10)]
-    assert list(_cut(60, way, (0.0, 49.0, 40.0))) == []  # a second that two greens share is no band
+    assert one_way(0, 49, 38) == []  # a second that two greens share is no band
+
+
+@pytest.mark.parametrize("period", ["AM", "OFF"])
+def test_bands_of_a_green_wave_are_those_that_the_plan_tells(shixin: Scenario, period: str) -> None:
+    """From end to end one way, by sections the other; in OFF a section is longer than from its first signal on."""
+    wave = greenwave(shixin, period, 120)
+    assert wave.artery is not None
+    assert wave.artery.inbound is not None
+    assert wave.progression is not None
+    told, last = wave.progression, len(wave.artery.signals) - 1
+    assert len(told.sections) > 1
+    for way, whole, side in (
+        (wave.artery.outbound, told.outbound_s, "out"),
+        (wave.artery.inbound, told.inbound_s, "in"),
+    ):
+        sections = [(s.first, s.last, getattr(s, f"{side}bound_s")) for s in told.sections if s.last > s.first]
+        found = [(s.first, s.last, s.width_s) for s in stretches(shixin, wave.plans, wave.artery, way)]
+        assert found == ([(0, last, whole)] if whole >= 2 else sections)
 
 
 def test_bands_need_a_common_cycle(case: Case, road: Scenario) -> None:
     artery = find_artery(road, "AM")
     assert artery is not None
-    plans = case.reference.plans
-    assert all(s.cycle_s == plans["J08"].cycle_s for s in stretches(road, plans, artery, artery.outbound))
+    plans = dict(case.reference.plans)
+    found = stretches(road, plans, artery, artery.outbound)
+    assert [s.cycle_s for s in found] == [plans["J08"].cycle_s] * len(found) != []
     assert stretches(road, {}, artery, artery.outbound) == []
+    plans["J10"] = plans["J10"].model_copy(update={"cycle_s": plans["J10"].cycle_s + 10})
+    assert stretches(road, plans, artery, artery.outbound) == []
 
 
 def test_speeds_without_trips_are_no_numbers(road: Scenario) -> None:

@@ -9,6 +9,7 @@ from importlib.resources import files
 import pytest
 
 from greenband.metrics import METRICS
+from greenband.report.stages import POINTS, TURNS
 from greenband.report.texts import TEXTS, Text, metric_label, say, verbatim
 
 
@@ -26,12 +27,27 @@ def test_both_languages_are_there_and_take_the_same_values(key: str) -> None:
 
 def test_chinese_is_chinese() -> None:
     untranslated = [key for key, text in TEXTS.items() if not re.search(r"[\u4e00-\u9fff]", text.zh)]
-    assert untranslated == ["other_language"]
+    assert untranslated == ["other_language", "unit_s", "unit_km/h", "unit_g/km"]
+
+
+def test_every_text_is_used() -> None:
+    folder = files("greenband.report")
+    sources = [part.read_text(encoding="utf-8") for part in folder.iterdir() if part.name.endswith((".py", ".j2"))]
+    sources.append((files("greenband.cli") / "report.py").read_text(encoding="utf-8"))
+    used = set(re.findall(r'"(\w+)"(?!: Text\()', "".join(sources)))
+    families = {f"from_{point}" for point in POINTS} | {f"turn_{turn.lower()}" for turn in TURNS}
+    families |= {f"unit_{metric.unit}" for metric in METRICS.values()}
+    directions = {f"{point}bound" for point in ("north", "south", "east", "west", "out", "in")}
+    assert set(TEXTS) - used - families - directions - set(METRICS) == set()
+    assert families | directions <= set(TEXTS)
 
 
 def test_every_metric_has_a_name_and_other_directions_get_theirs() -> None:
-    assert [name for name in METRICS if name not in TEXTS] == []
-    assert metric_label("ringwards_speed_kmh") == Text("ringwards speed", "ringwards speed")
+    for name, metric in METRICS.items():
+        assert metric_label(name).en == metric.label
+        assert re.search(r"[\u4e00-\u9fff]", metric_label(name).zh)
+    assert metric_label("eastbound_speed_kmh") == Text("eastbound mainline speed", "东向干线车速")
+    assert metric_label("ringwards_speed_kmh") == Text("ringwards mainline speed", "ringwards干线车速")
     assert verbatim("northbound") == Text("northbound", "北向")
     assert verbatim("ringwards") == Text("ringwards", "ringwards")
 
