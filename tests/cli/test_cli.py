@@ -151,7 +151,7 @@ def test_a_mistake_gets_one_line_and_exit_code_2(name: str, program: Program, ji
     cycle = data["plans"]["AM"]["J11"]["cycle_s"]
     Path("good.json").write_text(good, encoding="utf-8")
     Path("kept.json.runs").mkdir()
-    Path("kept.json.runs/1.json").write_text("{}", encoding="utf-8")
+    Path("kept.json.runs", f"{7:032x}.json").write_text("{}", encoding="utf-8")
     Path("splits.json").write_text(json.dumps(data), encoding="utf-8")
     Path("broken.json").write_text(good[:200], encoding="utf-8")
     Path("broken.add.xml").write_text("<additional><tlLogic id='J11'", encoding="utf-8")
