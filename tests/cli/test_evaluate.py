@@ -186,7 +186,9 @@ def test_a_lost_seed_is_exit_code_1(tiny: Path, program: Program, monkeypatch: p
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    program = [sys.executable, "-c", "from greenband.cli import main; main()", *words]
+    """The program, listening to interrupts even where these tests run in the background, whose jobs ignore them."""
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = [sys.executable, "-c", f"{listen}; from greenband.cli import main; main()", *words]
     return subprocess.Popen(
         program, cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "100"}
     )
