@@ -62,12 +62,13 @@ class _Worker:
 
     def start(self, work: Callable[[T], R], task: T) -> Future[R]:
         """Begin a task, in a fresh process if the one before died meanwhile."""
-        with interrupts.ignored_by_children():
+        if self._pool is not None:
             try:
-                return self._process().submit(work, task)
+                return self._pool.submit(work, task)
             except BrokenProcessPool:
                 self.close()
-                return self._process().submit(work, task)
+        with interrupts.ignored_by_children():  # only where a process begins: an interrupt that comes now is lost
+            return self._process().submit(work, task)
 
     def _process(self) -> ProcessPoolExecutor:
         if self._pool is None:
