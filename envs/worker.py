@@ -8,37 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
-import os
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from types import ModuleType
 from typing import Any
 
-from greenband import interrupts
 from greenband.envs.session import EpisodeConfig, Session
 from greenband.errors import GreenbandError, SimulationError
+from greenband.processes import sumo_processes
 from greenband.scenario import Scenario
 
 __all__ = ["Worker", "start_workers"]
-
-SURROUNDINGS = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    # SUMO allocates much and often: huge pages, larger caches, and nothing given back in between (about 8 % faster;
-    # https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html, no effect elsewhere)
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=4000:glibc.malloc.top_pad=67108864"
-    ":glibc.malloc.trim_threshold=1073741824",
-}
 
 
 def start_workers(scenario: Scenario, config: EpisodeConfig, processes: int) -> list[Worker]:
     """Start SUMO processes for a scenario; what to do about an interrupt is for this process to say."""
     context = mp.get_context("spawn")
     workers = []
-    with interrupts.ignored_by_children(), _surroundings_of_children():
+    with sumo_processes():
         for _ in range(processes):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(theirs, scenario, config), daemon=True)
@@ -46,28 +32,6 @@ def start_workers(scenario: Scenario, config: EpisodeConfig, processes: int) -> 
             theirs.close()
             workers.append(Worker(process, ours))
     return workers
-
-
-@contextlib.contextmanager
-def _surroundings_of_children() -> Iterator[None]:
-    """Processes started here have one thread, memory handling to suit SUMO, and nothing of the main script.
-
-    Python would run the script of this process in each child, with all that it imports: torch alone makes SUMO a tenth
-    slower there, and a script without a ``__main__`` guard would start itself over and over.
-    """
-    before = {name: os.environ.get(name) for name in SURROUNDINGS}
-    main = sys.modules["__main__"]
-    os.environ.update(SURROUNDINGS)
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @dataclass

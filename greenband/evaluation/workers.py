@@ -11,8 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
-from greenband import interrupts
 from greenband.errors import BadInput, SimulationError
+from greenband.processes import sumo_processes
 
 __all__ = ["run_each"]
 
@@ -67,7 +67,7 @@ class _Worker:
                 return self._pool.submit(work, task)
             except BrokenProcessPool:
                 self.close()
-        with interrupts.ignored_by_children():  # only where a process begins: an interrupt that comes now is lost
+        with sumo_processes():  # only where a process begins: an interrupt that comes now is lost
             return self._process().submit(work, task)
 
     def _process(self) -> ProcessPoolExecutor:

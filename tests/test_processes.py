@@ -1,0 +1,75 @@
+"""Processes that run SUMO: what they start with, and what the one that starts them keeps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from greenband import processes
+from greenband.processes import allocator, sumo_processes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="preloading is Linux's")
+def test_the_allocator_takes_over_malloc() -> None:
+    """mimalloc tells of itself on stderr, if asked to, once it serves a process."""
+    with sumo_processes():
+        told = subprocess.run(
+            [sys.executable, "-c", "pass"],
+            env={**os.environ, "MIMALLOC_VERBOSE": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    assert "mimalloc: " in told.stderr
+    assert "ERROR" not in told.stderr
+
+
+def test_children_have_it_and_the_parent_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Path("/some/libmimalloc.so")
+    monkeypatch.setattr(processes, "allocator", lambda: library)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    main, before = sys.modules["__main__"], dict(os.environ)
+    with sumo_processes():
+        assert (os.environ["LD_PRELOAD"], os.environ["OMP_NUM_THREADS"]) == (str(library), "1")
+        assert sys.modules["__main__"] is not main
+    assert dict(os.environ) == before
+    assert sys.modules["__main__"] is main
+
+
+def test_what_is_preloaded_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "allocator", lambda: Path("/some/libmimalloc.so"))
+    monkeypatch.setenv("LD_PRELOAD", "/other/lib.so")
+    with sumo_processes():
+        assert os.environ["LD_PRELOAD"] == "/some/libmimalloc.so /other/lib.so"
+    assert os.environ["LD_PRELOAD"] == "/other/lib.so"
+
+
+def test_without_the_package_the_systems_allocator_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "allocator", lambda: None)
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    with sumo_processes():
+        assert "LD_PRELOAD" not in os.environ
+
+
+@pytest.mark.parametrize("place", ["with space", "with:colon"])
+def test_a_path_that_cannot_be_preloaded_is_not(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / place / "cmeel.prefix" / "lib" / "libmimalloc.so"
+    file.parent.mkdir(parents=True)
+    file.touch()
+
+    class Installed:
+        def locate_file(self, path: str) -> Path:
+            return tmp_path / place / path
+
+    monkeypatch.setattr(processes, "distribution", lambda _: Installed())
+    monkeypatch.setattr(sys, "platform", "linux")
+    allocator.cache_clear()
+    try:
+        assert allocator() is None
+    finally:
+        allocator.cache_clear()
