@@ -6,14 +6,14 @@ about [0, 1]. The first feature of each stage is the action mask, so that every 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from greenband.errors import BadInput
-from greenband.network import Network, Signal
-from greenband.sensing import Measurement, SignalView
+from greenband.network import Network
+from greenband.sensing import Measurement
 from greenband.signals import Limits
 
 __all__ = ["MAX_STAGES", "OBSERVATION_SIZE", "SIGNAL_FEATURES", "STAGE_FEATURES", "Encoder", "action_mask"]
@@ -48,66 +48,66 @@ def action_mask(observation: Array) -> npt.NDArray[np.bool_]:
 class Encoder:
     """Turns measurements of a network's signals into observations. Keeps a running mean; ``reset`` for each run.
 
+    All signals are encoded at once, in arrays padded to ``MAX_STAGES`` stages and to the most movements of a signal.
+
     Raises:
         BadInput: a signal has more than ``MAX_STAGES`` stages.
     """
 
     def __init__(self, network: Network, limits: Mapping[str, Limits]) -> None:
-        self._signals = {name: _SignalEncoder(signal, limits[name]) for name, signal in network.signals.items()}
-
-    def reset(self) -> None:
-        """Forget the past run."""
-        for encoder in self._signals.values():
-            encoder.reset()
-
-    def encode(self, measurement: Measurement) -> Array:
-        """Observations of all signals in the network's order, shape ``[signals, OBSERVATION_SIZE]``."""
-        rows = [enc.encode(measurement.time_s, measurement.signals[name]) for name, enc in self._signals.items()]
-        return np.stack(rows)
-
-
-class _SignalEncoder:
-    def __init__(self, signal: Signal, limits: Limits) -> None:
-        n, m = len(signal.stages), len(signal.movements)
-        if n > MAX_STAGES:
-            raise BadInput(f"signal {signal.id} has {n} stages; observations hold at most {MAX_STAGES}")
-        self._serves = np.zeros((n, m))
-        for k, stage in enumerate(signal.stages):
-            self._serves[k, list(stage.movements)] = 1.0
-        lanes = np.array([len(movement.from_lanes) for movement in signal.movements], dtype=float)
-        self._per_lane = self._serves / lanes
-        self._fixed = np.zeros((MAX_STAGES, len(STAGE_FEATURES)), dtype=np.float32)
-        self._fixed[:n, 1] = 1.0
-        self._fixed[:n, 9] = self._serves @ lanes / 12
-        self._fixed[:n, 10] = np.array(limits.min_green_s) / 30
-        self._intergreen = limits.intergreen_s / 10
-        self._n = n
+        signals = list(network.signals.values())
+        for signal in signals:
+            if (n := len(signal.stages)) > MAX_STAGES:
+                raise BadInput(f"signal {signal.id} has {n} stages; observations hold at most {MAX_STAGES}")
+        self._names = list(network.signals)
+        self._stages = _places([len(signal.stages) for signal in signals])
+        self._movements = _places([len(signal.movements) for signal in signals])
+        width = max(len(signal.movements) for signal in signals)
+        self._serves = np.zeros((len(signals), MAX_STAGES, width))
+        lanes = np.ones((len(signals), width))
+        self._fixed = np.zeros((len(signals), MAX_STAGES, len(STAGE_FEATURES)), np.float32)
+        for s, signal in enumerate(signals):
+            lanes[s, : len(signal.movements)] = [len(movement.from_lanes) for movement in signal.movements]
+            self._fixed[s, : len(signal.stages), 10] = np.array(limits[signal.id].min_green_s) / 30
+            for k, stage in enumerate(signal.stages):
+                self._serves[s, k, list(stage.movements)] = 1.0
+        self._per_lane = self._serves / lanes[:, None]
+        self._fixed[(*self._stages, 1)] = 1.0
+        self._fixed[..., 9] = (self._serves @ lanes[..., None])[..., 0] / 12
+        self._intergreen = np.array([limits[signal.id].intergreen_s for signal in signals]) / 10
+        self._seen = np.zeros((len(signals), width, 3))  # approaching, standing, leaving per movement
         self.reset()
 
     def reset(self) -> None:
-        self._usual = np.zeros(self._n)
+        """Forget the past run."""
+        self._usual = np.zeros(self._fixed.shape[:2])
         self._last_s: int | None = None
 
-    def encode(self, time_s: int, view: SignalView) -> Array:
-        n, serves = self._n, self._serves
-        approaching, standing = serves @ view.approaching, serves @ view.standing
-        self._remember(time_s, approaching + standing)
+    def encode(self, measurement: Measurement) -> Array:
+        """Observations of all signals in the network's order, shape ``[signals, OBSERVATION_SIZE]``."""
+        views = [measurement.signals[name] for name in self._names]
+        for k, field in enumerate(("approaching", "standing", "leaving")):
+            self._seen[(*self._movements, k)] = np.concatenate([getattr(view, field) for view in views])
+        served = self._serves @ self._seen
+        self._remember(measurement.time_s, served[..., 0] + served[..., 1])
         table = self._fixed.copy()
-        table[:n, 0] = view.allowed
-        table[view.stage, 2] = 1.0
-        table[:n, 3] = view.red_s / 120
-        table[:n, 4] = approaching / 40
-        table[:n, 5] = standing / 40
-        table[:n, 6] = (self._per_lane * view.standing).max(axis=1) / 12
-        table[:n, 7] = serves @ view.leaving / 40
-        table[:n, 8] = self._usual / 40
-        whole = np.array([view.in_transition, view.green_s / 60, self._intergreen], dtype=np.float32)
-        return np.concatenate([table.ravel(), whole])
+        table[(*self._stages, 0)] = np.concatenate([view.allowed for view in views])
+        table[np.arange(len(views)), [view.stage for view in views], 2] = 1.0
+        table[(*self._stages, 3)] = np.concatenate([view.red_s for view in views]) / 120
+        table[..., 4:6] = served[..., :2] / 40
+        table[..., 6] = (self._per_lane * self._seen[:, None, :, 1]).max(axis=-1) / 12
+        table[..., 7] = served[..., 2] / 40
+        table[..., 8] = self._usual / 40
+        whole = [(view.in_transition, view.green_s / 60) for view in views]
+        return np.column_stack([table.reshape(len(views), -1), whole, self._intergreen]).astype(np.float32)
 
     def _remember(self, time_s: int, present: npt.NDArray[np.float64]) -> None:
-        if self._last_s is None:
-            self._usual = present.copy()
-        else:
-            keep = np.exp(-(time_s - self._last_s) / MEMORY_S)
-            self._usual = keep * self._usual + (1 - keep) * present
+        keep = 0.0 if self._last_s is None else np.exp(-(time_s - self._last_s) / MEMORY_S)
+        self._usual = keep * self._usual + (1 - keep) * present
         self._last_s = time_s
+
+
+def _places(lengths: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the items of lists of such lengths, one after the other, stand in a padded array: (list, place in it)."""
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    return rows, np.concatenate([np.arange(length) for length in lengths])
