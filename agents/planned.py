@@ -69,10 +69,15 @@ class SimOpt(_Planned):
     """
 
     def __init__(
-        self, max_cycle_s: int = 120, evaluations: int = 100, seeds: int = 1, validation_seeds: int = 4
+        self,
+        max_cycle_s: int = 120,
+        evaluations: int = 150,
+        seeds: int = 1,
+        duration_s: int = 1800,
+        validation_seeds: int = 4,
     ) -> None:
         super().__init__()
-        self._max_cycle_s, self._budget = max_cycle_s, Budget(evaluations, seeds, validation_seeds)
+        self._max_cycle_s, self._budget = max_cycle_s, Budget(evaluations, seeds, duration_s, validation_seeds)
 
     def plan_set(self, scenario: Scenario, periods: Sequence[str], jobs: int = 1, watch: Watch = unwatched) -> PlanSet:
         """The tuned plans, and in their provenance the delays that chose them."""

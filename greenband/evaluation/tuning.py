@@ -41,7 +41,7 @@ __all__ = ["Budget", "tuned"]
 
 TRAINING_SEED, VALIDATION_SEED = 10_000, 1_000
 LEAST_EVALUATIONS = 4  # of a generation
-REVISION = 1  # of the search itself; part of the key
+REVISION = 2  # of the search itself; part of the key
 
 Plans = Mapping[str, TimingPlan]
 
@@ -50,15 +50,16 @@ Plans = Mapping[str, TimingPlan]
 class Budget:
     """What a tuning may cost.
 
-    ``evaluations`` counts plans that the strategy tries, each on ``seeds`` training seeds; then at most three plans run
-    on ``validation_seeds``.
+    ``evaluations`` counts plans that the strategy tries, each on ``seeds`` training seeds, in the first ``duration_s``
+    of the period after its warm-up; then at most three plans run all of it on ``validation_seeds``.
 
     Raises:
-        BadInput: fewer plans than a generation has, or no seed.
+        BadInput: fewer plans than a generation has, no seed, or no time.
     """
 
-    evaluations: int = 100
+    evaluations: int = 150
     seeds: int = 1
+    duration_s: int = 1800
     validation_seeds: int = 4
 
     def __post_init__(self) -> None:
@@ -68,6 +69,8 @@ class Budget:
             )
         if self.seeds < 1 or not 1 <= self.validation_seeds <= 100:
             raise BadInput("a tuning needs 1 training seed or more, and 1 to 100 validation seeds")
+        if self.duration_s < 1:
+            raise BadInput(f"duration_s must be at least 1 s, not {self.duration_s}")
 
 
 def tuned(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, jobs: int, watch: Watch) -> PlanSet:
@@ -137,21 +140,29 @@ def _tune(
     generations = budget.evaluations // size if space.dimension > 1 else 0
     training = range(TRAINING_SEED, TRAINING_SEED + generations * budget.seeds)
     validation = range(VALIDATION_SEED, VALIDATION_SEED + budget.validation_seeds)
+    short = _cut(scenario, period, budget.duration_s)
     label = f"tuning {scenario.name} {period}: {size * generations} plans by CMA-ES"
     with watch(label, size * len(training) + 3 * len(validation)) as step:
 
-        def measure(candidates: Sequence[Plans], seeds: Sequence[int]) -> list[float]:
-            return _delays(scenario, period, candidates, seeds, jobs, step, store)
+        def measure(candidates: Sequence[Plans], seeds: Sequence[int], road: Scenario = short) -> list[float]:
+            return _delays(road, period, candidates, seeds, jobs, step, store)
 
         batches = [training[k : k + budget.seeds] for k in range(0, len(training), budget.seeds)]
         candidates = [start, *_search(space, size, batches, measure)]
-        delays = measure(candidates, validation)
+        delays = measure(candidates, validation, scenario)
     best = min(range(len(candidates)), key=lambda k: delays[k])
     note = (
         f"{period}: best of {size * generations} plans by CMA-ES, {delays[best]:.1f} s/veh on validation seeds"
         f" {validation[0]} to {validation[-1]} (green wave {delays[0]:.1f})"
     )
     return plan_set(scenario, "simopt", {period: candidates[best]}, note, training)
+
+
+def _cut(scenario: Scenario, period: str, duration_s: int) -> Scenario:
+    """The scenario with a period that ends sooner, if it is longer than that."""
+    span = scenario.period(period)
+    shorter = span.model_copy(update={"duration_s": min(duration_s, span.duration_s)})
+    return scenario.model_copy(update={"periods": {**scenario.periods, period: shorter}})
 
 
 def _search(

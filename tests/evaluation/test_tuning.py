@@ -35,6 +35,7 @@ class Road:
     def __init__(self, delay: Delay, monkeypatch: pytest.MonkeyPatch) -> None:
         self.delay, self.runs, self.fails_after = delay, 0, 10**9
         self.seeds: list[int] = []
+        self.durations: dict[int, set[int]] = {}  # by seed, in s
         monkeypatch.setattr(runner, "run_each", self.run_each)
 
     def run_each(self, work: object, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Run]]:
@@ -45,6 +46,7 @@ class Road:
             (plan,) = plan_json.read(task.subject.plan).plans["AM"].values()
             self.runs += 1
             self.seeds.append(task.seed)
+            self.durations.setdefault(task.seed, set()).add(task.scenario.period("AM").duration_s)
             yield number, Run({"delay_s": self.delay(plan, task.seed)}, (), 0, 0, {})
 
 
@@ -53,7 +55,7 @@ def far_from(cycle_s: int) -> Delay:
 
 
 def tune(scenario: Scenario, evaluations: int = 64, seeds: int = 1, jobs: int = 1) -> PlanSet:
-    return tuned(scenario, "AM", 120, Budget(evaluations, seeds, 2), jobs, unwatched)
+    return tuned(scenario, "AM", 120, Budget(evaluations, seeds, validation_seeds=2), jobs, unwatched)
 
 
 def test_it_finds_the_cycle_that_is_best(jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +68,18 @@ def test_it_finds_the_cycle_that_is_best(jincheng: Scenario, cache: Path, monkey
     training = [seed for seed in road.seeds if seed >= 10_000]
     assert len(training) <= 64
     assert sorted(set(training)) == list(found.provenance.seeds) == list(range(10_000, 10_008))
+
+
+def test_plans_are_compared_on_part_of_the_period_and_chosen_on_all_of_it(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road = Road(far_from(88), monkeypatch)
+    tuned(jincheng, "AM", 120, Budget(16, duration_s=900, validation_seeds=1), 1, unwatched)
+    assert {seed: seconds for seed, seconds in road.durations.items() if seed < 10_000} == {1000: {3600}}
+    assert set.union(*(seconds for seed, seconds in road.durations.items() if seed >= 10_000)) == {900}
+    road.durations.clear()
+    tuned(jincheng, "AM", 120, Budget(8, duration_s=7200, validation_seeds=1), 1, unwatched)
+    assert set.union(*road.durations.values()) == {3600}
 
 
 def test_the_start_stays_where_nothing_is_better(
@@ -146,9 +160,9 @@ def test_an_interrupted_tuning_goes_on_where_it_stopped(
     assert road.runs - before == more + known
 
 
-@pytest.mark.parametrize("budget", [(3, 1, 1), (10, 0, 1), (10, 1, 0), (10, 1, 101)])
-def test_a_budget_that_makes_no_sense_is_refused(budget: tuple[int, int, int]) -> None:
-    with pytest.raises(BadInput, match=r"plans is too small|needs 1 training seed"):
+@pytest.mark.parametrize("budget", [(3,), (10, 0), (10, 1, 0), (10, 1, 1800, 0), (10, 1, 1800, 101)])
+def test_a_budget_that_makes_no_sense_is_refused(budget: tuple[int, ...]) -> None:
+    with pytest.raises(BadInput, match=r"plans is too small|needs 1 training seed|at least 1 s, not 0"):
         Budget(*budget)
 
 
@@ -166,7 +180,7 @@ def test_it_tunes_in_simulation(jincheng: Scenario, shorten: Callable[..., Scena
         def __exit__(self, *_: object) -> None: ...
 
     short = shorten(jincheng, duration_s=120, warmup_s=30)
-    found = tuned(short, "AM", 120, Budget(4, 1, 1), 1, Watched)
+    found = tuned(short, "AM", 120, Budget(4, 1, validation_seeds=1), 1, Watched)
     assert len(steps) == 4 + 3
     assert set(found.plans) == {"AM"}
     assert "s/veh on validation seeds 1000 to 1000" in found.provenance.note

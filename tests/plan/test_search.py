@@ -13,7 +13,7 @@ from greenband.scenario import Scenario
 @pytest.mark.parametrize("period", ["AM", "NIGHT"])
 def test_the_origin_is_the_green_wave(shixin_short: Scenario, period: str) -> None:
     space = PlanSpace(shixin_short, period, 120)
-    assert space.dimension == 1 + 4 * 3 + 3
+    assert space.dimension == 1 + 3 + 4 * 3 + 3
     assert space.plans([0.0] * space.dimension) == greenwave(shixin_short, period, 120).plans
 
 
@@ -27,6 +27,17 @@ def test_coordinates_by_hand(jincheng: Scenario) -> None:
     assert more.cycle_s == start.cycle_s
     assert more.stages[1].go_s > start.stages[1].go_s
     assert more.stages[0].go_s <= start.stages[0].go_s
+
+
+def test_signals_share_a_weight_of_each_stage(shixin_short: Scenario) -> None:
+    """A step of the shared coordinate is a step of each signal's own."""
+    space = PlanSpace(shixin_short, "AM", 120)
+    shared, own = [0.0] * space.dimension, [0.0] * space.dimension
+    shared[2] = 4.0  # the third stages'; the signals' own follow in threes, second stage first
+    for signal in range(4):
+        own[4 + 3 * signal + 1] = 4.0
+    assert space.plans(shared) == space.plans(own)
+    assert space.plans(shared) != space.plans([0.0] * space.dimension)
 
 
 def test_an_offset_moves_four_seconds_a_step(shixin_short: Scenario) -> None:
