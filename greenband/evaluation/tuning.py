@@ -41,7 +41,7 @@ __all__ = ["Budget", "tuned"]
 
 TRAINING_SEED, VALIDATION_SEED = 10_000, 1_000
 LEAST_EVALUATIONS = 4  # of a generation
-REVISION = 2  # of the search itself; part of the key
+REVISION = 3  # of the search itself; part of the key
 
 Plans = Mapping[str, TimingPlan]
 

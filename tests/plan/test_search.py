@@ -13,37 +13,26 @@ from greenband.scenario import Scenario
 @pytest.mark.parametrize("period", ["AM", "NIGHT"])
 def test_the_origin_is_the_green_wave(shixin_short: Scenario, period: str) -> None:
     space = PlanSpace(shixin_short, period, 120)
-    assert space.dimension == 1 + 3 + 4 * 3 + 3
+    assert space.dimension == 1 + 4 * 3 + 3
     assert space.plans([0.0] * space.dimension) == greenwave(shixin_short, period, 120).plans
 
 
 def test_coordinates_by_hand(jincheng: Scenario) -> None:
-    # 75 s x exp(0.05 x 2) = 82.9 s; the second stage's weight grows by exp(0.1 x 3) = 1.35, its share of the green too.
+    # 75 s x exp(0.02 x 5) = 82.9 s; the second stage's weight grows by exp(0.04 x 8) = 1.38, its share of the green too.
     space = PlanSpace(jincheng, "AM", 120)
-    (plan,) = space.plans([2.0, 0.0, 0.0, 0.0]).values()
+    (plan,) = space.plans([5.0, 0.0, 0.0, 0.0]).values()
     assert plan.cycle_s == 83
     (start,) = space.plans([0.0, 0.0, 0.0, 0.0]).values()
-    (more,) = space.plans([0.0, 3.0, 0.0, 0.0]).values()
+    (more,) = space.plans([0.0, 8.0, 0.0, 0.0]).values()
     assert more.cycle_s == start.cycle_s
     assert more.stages[1].go_s > start.stages[1].go_s
     assert more.stages[0].go_s <= start.stages[0].go_s
 
 
-def test_signals_share_a_weight_of_each_stage(shixin_short: Scenario) -> None:
-    """A step of the shared coordinate is a step of each signal's own."""
-    space = PlanSpace(shixin_short, "AM", 120)
-    shared, own = [0.0] * space.dimension, [0.0] * space.dimension
-    shared[2] = 4.0  # the third stages'; the signals' own follow in threes, second stage first
-    for signal in range(4):
-        own[4 + 3 * signal + 1] = 4.0
-    assert space.plans(shared) == space.plans(own)
-    assert space.plans(shared) != space.plans([0.0] * space.dimension)
-
-
-def test_an_offset_moves_four_seconds_a_step(shixin_short: Scenario) -> None:
+def test_an_offset_moves_two_seconds_a_step(shixin_short: Scenario) -> None:
     space = PlanSpace(shixin_short, "AM", 120)
     point = [0.0] * space.dimension
-    point[-1] = -2.0
+    point[-1] = -4.0
     start, moved = space.plans([0.0] * space.dimension), space.plans(point)
     *same, last = start
     assert all(moved[name] == start[name] for name in same)
