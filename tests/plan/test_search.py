@@ -18,7 +18,7 @@ def test_the_origin_is_the_green_wave(shixin_short: Scenario, period: str) -> No
 
 
 def test_coordinates_by_hand(jincheng: Scenario) -> None:
-    # 75 s x exp(0.02 x 5) = 82.9 s; the second stage's weight grows by exp(0.04 x 8) = 1.38, its share of the green too.
+    # 75 s x exp(0.02 x 5) = 82.9 s; the second stage's weight grows by exp(0.04 x 8) = 1.38, and its green with it.
     space = PlanSpace(jincheng, "AM", 120)
     (plan,) = space.plans([5.0, 0.0, 0.0, 0.0]).values()
     assert plan.cycle_s == 83
