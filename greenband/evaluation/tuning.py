@@ -202,15 +202,23 @@ def _delays(
     step: Callable[[], None],
     store: Store,
 ) -> list[float]:
-    """Mean delay of each of some plans over the seeds, in s/veh, in simulation or from runs that are kept."""
+    """Mean delay of each of some plans over the seeds, in s/veh, in simulation or from runs that are kept.
+
+    Plans that are the same in whole seconds are simulated once.
+    """
+    sets = [plan_set(scenario, "simopt", {period: plans}, "") for plans in candidates]
+    distinct = {one.content_hash: one for one in sets}
     with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
         tasks = []
-        for number, plans in enumerate(candidates):
-            file = Path(folder) / f"{number}.json"
-            plan_json.write(plan_set(scenario, "simopt", {period: plans}, ""), file)
+        for name, one in distinct.items():
+            file = Path(folder) / f"{name}.json"
+            plan_json.write(one, file)
             tasks += [Task(Subject("simopt", plan=file), scenario, period, seed) for seed in seeds]
         runs = run_all(tasks, jobs, step, store)
+    for _ in range((len(sets) - len(distinct)) * len(seeds)):
+        step()
     if not all(run.metrics for run in runs):
         raise BadInput(f"scenario {scenario.name}, period {period}: no trips to tune a plan on")
-    delays = [run.metrics["delay_s"] for run in runs]
-    return [mean(delays[k : k + len(seeds)]) for k in range(0, len(delays), len(seeds))]
+    delays = iter(run.metrics["delay_s"] for run in runs)
+    found = {name: mean([next(delays) for _ in seeds]) for name in distinct}
+    return [found[one.content_hash] for one in sets]

@@ -82,6 +82,15 @@ def test_plans_are_compared_on_part_of_the_period_and_chosen_on_all_of_it(
     assert set.union(*road.durations.values()) == {3600}
 
 
+def test_plans_that_are_the_same_in_whole_seconds_run_once(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road = Road(lambda plan, seed: 50.0, monkeypatch)
+    monkeypatch.setattr(search.PlanSpace, "plans", lambda self, point: greenwave(jincheng, "AM", 120).plans)
+    tune(jincheng, 16)
+    assert sorted(road.seeds) == [1000, 1001, 10_000, 10_001]
+
+
 def test_the_start_stays_where_nothing_is_better(
     jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
