@@ -5,20 +5,22 @@
 
 The first subject is the reference. ``simopt`` is tuned before it is evaluated, on training and validation seeds and
 with the budget of its configuration. Hours of simulation: runs that are done are kept in ``runs/benchmarks/SCENARIO``,
-so that the command, given again, goes on; delete the folder to simulate anew.
+so that the command, given again, goes on; delete the folder to simulate anew. Beside the tables lie the results as
+JSON, without the figures by junction; periods in there that are not asked for stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from greenband import registry, sumo
+from greenband import registry
 from greenband.cli.common import announced, counting
-from greenband.evaluation import Result, SubjectResult, evaluate, parse_seeds, resolve, settled
+from greenband.evaluation import Result, SubjectResult, evaluate, load, parse_seeds, resolve, save, settled
 from greenband.evaluation.store import Store
-from greenband.evaluation.texts import best, to_csv
+from greenband.evaluation.texts import best
 from greenband.files import write_text
 from greenband.metrics import METRICS
 
@@ -40,14 +42,25 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    results: list[Result] = []
+    results = kept(options.out)
     for period in options.periods.split(","):
-        results.append(measured(options, period))
-        text = head(options) + "".join(table(result) for result in results)
-        print(table(results[-1]), flush=True)
+        results[period] = measured(options, period)
+        print(table(results[period]), flush=True)
         if options.out:
-            write_text(options.out, text)
-            write_text(options.out.with_suffix(".csv"), to_csv(results))
+            in_order = [results[name] for name in registry.scenario(options.scenario).periods if name in results]
+            write_text(options.out, head(options) + "".join(table(result) for result in in_order))
+            save([without_places(result) for result in in_order], options.out.with_suffix(".json"))
+
+
+def kept(out: Path | None) -> dict[str, Result]:
+    """Results of an earlier call, by period."""
+    file = out.with_suffix(".json") if out else None
+    return {result.period: result for result in load(file)} if file and file.exists() else {}
+
+
+def without_places(result: Result) -> Result:
+    """The result without figures by junction, movement and direction, which would be most of the file."""
+    return replace(result, subjects=tuple(replace(subject, places=()) for subject in result.subjects))
 
 
 def measured(options: argparse.Namespace, period: str) -> Result:
@@ -65,8 +78,8 @@ def measured(options: argparse.Namespace, period: str) -> Result:
 def head(options: argparse.Namespace) -> str:
     """What made the tables, and how to read them."""
     return (
-        f"`python benchmarks/baselines.py --scenario {options.scenario} --periods {options.periods}"
-        f" --seeds {options.seeds} --subjects {options.subjects}`, SUMO {sumo.version_string()}\n\n"
+        f"`python benchmarks/baselines.py --scenario {options.scenario} --periods PERIODS"
+        f" --seeds {options.seeds} --subjects {options.subjects}`\n\n"
         "Means over the seeds; in brackets 95 % bootstrap intervals of the difference to the first subject, paired by"
         " seed, and the p-value of Wilcoxon's signed-rank test. The best of a column is bold. Of `simopt` and the"
         " plans made from flows see docs/baselines.md.\n"
@@ -76,7 +89,7 @@ def head(options: argparse.Namespace) -> str:
 def table(result: Result) -> str:
     """A period's rows."""
     labels = [f"{METRICS[metric].label}, {METRICS[metric].unit}".removesuffix(", ") for metric in (*PAIRED, *OTHERS)]
-    lines = [f"\n## {result.period}\n", f"| subject | {' | '.join(labels)} | violations |"]
+    lines = [f"\n## {result.period}\n\nSUMO {result.sumo}\n", f"| subject | {' | '.join(labels)} | violations |"]
     lines.append("|---" * (len(labels) + 2) + "|")
     for subject in result.subjects:
         cells = [cell(result, subject, metric) for metric in (*PAIRED, *OTHERS)]

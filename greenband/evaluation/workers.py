@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from greenband.errors import BadInput, SimulationError
-from greenband.processes import sumo_processes
+from greenband.processes import end_with_parent, sumo_processes
 
 __all__ = ["run_each"]
 
@@ -106,6 +106,10 @@ def _workers(count: int, scratch: str) -> Iterator[list[_Worker]]:
 
 
 def _prepare(scratch: str) -> None:
-    """Ready a process: an interrupt ends it without a traceback, and the parent clears away what it left."""
+    """Ready a process: an interrupt ends it without a traceback, and the parent clears away what it left.
+
+    It also ends with its parent, whatever ended that.
+    """
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     tempfile.tempdir = scratch

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +30,8 @@ def work(task):
         raise SimulationError("SUMO ended")
     if kind == "input":
         raise BadInput("cannot be used")
-    if kind == "slow":
-        time.sleep(0.3)
+    if kind in ("slow", "long"):
+        time.sleep(0.3 if kind == "slow" else 60)
     return number, os.getpid()
 """
 
@@ -94,3 +96,36 @@ def test_leaving_early_begins_no_more(work: Any) -> None:
     for _ in run_each(work, [("slow", k) for k in range(50)], 1):
         break
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
+def test_processes_end_with_a_parent_that_is_killed(work: Any, tmp_path: Path) -> None:
+    """Neither one at work nor one that waits is left behind."""
+    script = tmp_path / "evaluates.py"
+    script.write_text(
+        "import ends_of_some_kind, time\n"
+        "from greenband.evaluation.workers import run_each\n"
+        "for _, (number, process) in run_each(ends_of_some_kind.work, [('fine', 0), ('long', 1)], 2):\n"
+        "    print(process, flush=True)\n",
+        encoding="utf-8",
+    )
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    ) as parent:
+        assert parent.stdout is not None
+        idle = int(parent.stdout.readline())
+        children = [int(p) for p in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+        assert idle in children
+        parent.kill()
+    ends = time.monotonic() + 5
+    while any(alive(child) for child in children) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert [child for child in children if alive(child)] == []
+
+
+def alive(process: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
