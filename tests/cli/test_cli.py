@@ -238,4 +238,4 @@ def test_doctor_finds_a_working_installation(program: Program) -> None:
     done = program("doctor")
     assert done.code == 0, done.err
     assert "broken" not in done.err
-    assert done.err.count("ok ") == 6
+    assert done.err.count("ok ") == 7
