@@ -47,8 +47,9 @@ def sumo_processes() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """From now on this process is killed as soon as its parent is gone, however that ended; on Linux only.
+    """From now on this process is killed as soon as its parent, or the thread there that started it, is gone.
 
+    However that ended, but on Linux only (``PR_SET_PDEATHSIG``, prctl(2)).
     Processes of a pool wait for tasks for ever otherwise, as they hold both ends of the pipe that brings them. A thread
     that watches the parent would do the same everywhere, but with a second thread SUMO is a tenth slower.
     """
