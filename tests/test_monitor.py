@@ -201,8 +201,11 @@ def test_input_that_does_not_fit_is_refused(jincheng: Scenario, tmp_path: Path) 
             read(tmp_path / "none.net.xml", "J11")
 
 
-def test_time_grows_with_the_length_of_the_record_no_faster(tmp_path: Path) -> None:
-    """Four times the record takes four times as long; were it read anew for each second, it would take 16 times."""
+def test_a_long_record_is_read_quickly(tmp_path: Path) -> None:
+    """Four times the record takes four times as long; were it read anew for each second, it would take 16 times.
+
+    In processor time, which other work on the machine does not lengthen.
+    """
     conflicts = {(i, j) for i in range(16) for j in range(i + 1, 16) if (j - i) % 2}
 
     def seconds(cycles: int) -> float:
@@ -213,3 +216,4 @@ def test_time_grows_with_the_length_of_the_record_no_faster(tmp_path: Path) -> N
 
     short, long = (min(seconds(cycles) for _ in range(3)) for cycles in (40, 160))
     assert long < 8 * short
+    assert seconds(84) < 0.5
