@@ -2,6 +2,10 @@
 
 Red times and distances of Euclid Avenue, Cleveland, are the example of Little (Operations Research 14, 1966), as the
 model library of LINDO Systems reprints them; that speed and cycle are given and not chosen is this test's doing.
+
+The eight signals of ``ALGEBRAIC`` are the example by which Chinese textbooks teach the algebraic method (数解法; Yang
+and Wu, 交通管理与控制, Traffic Management and Control), read in the copy of its table that accompanies an open
+programme, GreenWaveBandPro: offsets and, in the method's words, effective green shares, of which the band is made.
 """
 
 from __future__ import annotations
@@ -78,6 +82,24 @@ def test_equal_bands_on_euclid_avenue_are_those_of_half_integer_offsets(speed_ms
     bands = maximise(cycle_s, out, back, 1.0)
     assert (bands.outbound_s, bands.inbound_s) == pytest.approx((best, best), abs=1e-4)
     assert best > 10
+
+
+ALGEBRAIC_M = (0, 350, 400, 160, 540, 280, 280, 270)
+ALGEBRAIC_GREEN = (0.55, 0.60, 0.65, 0.65, 0.60, 0.65, 0.70, 0.50)
+ALGEBRAIC_START = (0.725, 0.20, 0.675, 0.675, 0.20, 0.675, 0.65, 0.25)  # of green, published; of the cycle
+ALGEBRAIC_EFFECTIVE = ((0.29, 0.57, 0.44, 0.42), (0.56, 0.41, 0.37, 0.32))  # right and left of their ideal places
+
+
+def test_the_published_bands_of_the_algebraic_method_s_example() -> None:
+    """Cycle 80 s, 12.5 m/s; the method's band is the mean of the least effective green on each side: 30.5 %, 24.4 s."""
+    published_s = 80 * sum(map(min, ALGEBRAIC_EFFECTIVE)) / 2
+    assert published_s == pytest.approx(24.4)
+    greens = np.array(ALGEBRAIC_GREEN)
+    out, back = street(80, greens, np.array(ALGEBRAIC_M[1:]) / 12.5)
+    offsets = 80 * (np.array(ALGEBRAIC_START) + greens / 2)  # of the middle of green
+    assert [float(bandwidth_s(80, way, offsets)) for way in (out, back)] == pytest.approx([published_s] * 2)
+    bands = maximise(80, out, back, 1.0)
+    assert (bands.outbound_s, bands.inbound_s) == pytest.approx([published_s] * 2, abs=1e-6)
 
 
 def test_no_random_offsets_give_wider_bands() -> None:
