@@ -6,12 +6,14 @@
 The first subject is the reference. ``simopt`` is tuned before it is evaluated, on training and validation seeds and
 with the budget of its configuration. Hours of simulation: runs that are done are kept in ``runs/benchmarks/SCENARIO``,
 so that the command, given again, goes on; delete the folder to simulate anew. Beside the tables lie the results as
-JSON, without the figures by junction; periods in there that are not asked for stay as they are.
+JSON, without the figures by junction. Periods in there that are not asked for stay as they are, and so do subjects of a
+period, if the first subject comes out just as it did then; else they are dropped.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,11 +46,11 @@ def main() -> None:
     options = parser.parse_args()
     results = kept(options.out)
     for period in options.periods.split(","):
-        results[period] = measured(options, period)
+        results[period] = joined(results.get(period), measured(options, period))
         print(table(results[period]), flush=True)
         if options.out:
             in_order = [results[name] for name in registry.scenario(options.scenario).periods if name in results]
-            write_text(options.out, head(options) + "".join(table(result) for result in in_order))
+            write_text(options.out, head(options, in_order) + "".join(table(result) for result in in_order))
             save([without_places(result) for result in in_order], options.out.with_suffix(".json"))
 
 
@@ -75,11 +77,32 @@ def measured(options: argparse.Namespace, period: str) -> Result:
         return evaluate(ready, scenario, period, seeds, jobs=options.jobs, progress=step, store=store)
 
 
-def head(options: argparse.Namespace) -> str:
+def joined(old: Result | None, new: Result) -> Result:
+    """The new result with the subjects of an old one that it lacks, in the order of ``SUBJECTS``."""
+    reference = new.subjects[0]
+    known = {subject.name: subject for subject in old.subjects} if old else {}
+    if old is None or reference.name not in known:
+        return new
+    before = known[reference.name]
+    if (old.sumo, old.seeds, shown(before)) != (new.sumo, new.seeds, shown(reference)):
+        print(f"{reference.name} comes out otherwise than before: the other subjects are dropped", file=sys.stderr)
+        return new
+    subjects = {**known, **{subject.name: subject for subject in new.subjects}}
+    order = [reference.name, *(name for name in SUBJECTS if name in subjects), *subjects]
+    return replace(new, subjects=tuple(subjects[name] for name in dict.fromkeys(order)))
+
+
+def shown(subject: SubjectResult) -> dict[str, list[str]]:
+    """Its figures as they are written in a file."""
+    return {metric: [f"{value:.6f}" for value in values] for metric, values in subject.per_seed.items()}
+
+
+def head(options: argparse.Namespace, results: Sequence[Result]) -> str:
     """What made the tables, and how to read them."""
+    names = dict.fromkeys(subject.name for result in results for subject in result.subjects)
     return (
         f"`python benchmarks/baselines.py --scenario {options.scenario} --periods PERIODS"
-        f" --seeds {options.seeds} --subjects {options.subjects}`\n\n"
+        f" --seeds {options.seeds} --subjects {','.join(names)}`\n\n"
         "Means over the seeds; in brackets 95 % bootstrap intervals of the difference to the first subject, paired by"
         " seed, and the p-value of Wilcoxon's signed-rank test. The best of a column is bold. Of `simopt` and the"
         " plans made from flows see docs/baselines.md.\n"

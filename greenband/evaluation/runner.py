@@ -108,7 +108,7 @@ def evaluate(
     """Evaluate subjects on the same seeds; the first is the reference of comparisons.
 
     ``sensing`` names an option of that group for all of them; else a policy has what it was trained with, and any
-    other subject cameras. ``emissions`` adds CO2, at nearly twice the time. A run whose SUMO fails is tried once more;
+    other subject cameras. ``emissions`` adds CO2, which takes time. A run whose SUMO fails is tried once more;
     if it fails again its seed counts for no subject.
 
     Raises:

@@ -1,23 +1,29 @@
 """Tuning of a fixed plan in simulation by the covariance matrix adaptation evolution strategy (CMA-ES).
 
 Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772 (2016), by the author's library pycma. The search
-starts at the green wave. All plans of a generation meet the traffic of the same training seeds, and the next generation
-that of fresh ones, so that no plan is fitted to one realisation; their mean delay decides. The plan to keep is chosen
-on validation seeds among the start, the strategy's final mean and the best plan of its last generation: it is never
-worse there than the start.
+starts at the green wave. What a signal does is felt there and at the next signals, so each signal has a strategy of its
+own, judged by the time waited at these; one more, for the cycle, is judged by all of it. Every plan that is simulated
+tries one point of each: cooperative coevolution, after Potter and De Jong, A Cooperative Coevolutionary Approach to
+Function Optimization, PPSN III (1994). A hundred plans then say much of a road, where one strategy for all of its
+coordinates would see little but noise.
+
+All plans of a generation meet the traffic of the same training seeds, and the next generation that of fresh ones, so
+that no plan is fitted to one realisation. The plan to keep is chosen by mean delay on validation seeds among the start,
+the strategies' final means and their best points of the last generation: it is never worse there than the start.
 
 Tuning takes minutes to hours, so its result is kept in the user's cache under a key of everything that it depends on,
-and so is every delay that was simulated: an interrupted tuning, run again, goes on where it stopped.
+and so is every run that was simulated: an interrupted tuning, run again, goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +33,12 @@ import numpy as np
 from greenband import __version__, sumo
 from greenband.demand import RouteFile
 from greenband.errors import BadInput
-from greenband.evaluation.runner import Task, run_all
+from greenband.evaluation.runner import Run, Task, run_all
 from greenband.evaluation.statistics import mean
 from greenband.evaluation.store import SUFFIX, Store
 from greenband.evaluation.subjects import Subject
 from greenband.formats import json as plan_json
+from greenband.junction_metrics import Place
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.planner import Watch, plan_set
 from greenband.plan.search import PlanSpace
@@ -41,7 +48,7 @@ __all__ = ["Budget", "tuned"]
 
 TRAINING_SEED, VALIDATION_SEED = 10_000, 1_000
 LEAST_EVALUATIONS = 4  # of a generation
-REVISION = 3  # of the search itself; part of the key
+REVISION = 4  # of the search itself; part of the key
 
 Plans = Mapping[str, TimingPlan]
 
@@ -144,12 +151,12 @@ def _tune(
     label = f"tuning {scenario.name} {period}: {size * generations} plans by CMA-ES"
     with watch(label, size * len(training) + 3 * len(validation)) as step:
 
-        def measure(candidates: Sequence[Plans], seeds: Sequence[int], road: Scenario = short) -> list[float]:
-            return _delays(road, period, candidates, seeds, jobs, step, store)
+        def measure(candidates: Sequence[Plans], seeds: Sequence[int], road: Scenario = short) -> list[_Outcome]:
+            return _outcomes(road, period, candidates, seeds, jobs, step, store)
 
         batches = [training[k : k + budget.seeds] for k in range(0, len(training), budget.seeds)]
         candidates = [start, *_search(space, size, batches, measure)]
-        delays = measure(candidates, validation, scenario)
+        delays = [outcome.delay_s for outcome in measure(candidates, validation, scenario)]
     best = min(range(len(candidates)), key=lambda k: delays[k])
     note = (
         f"{period}: best of {size * generations} plans by CMA-ES, {delays[best]:.1f} s/veh on validation seeds"
@@ -169,9 +176,12 @@ def _search(
     space: PlanSpace,
     size: int,
     batches: Sequence[Sequence[int]],
-    delays: Callable[[Sequence[Plans], Sequence[int]], list[float]],
+    measure: Callable[[Sequence[Plans], Sequence[int]], list[_Outcome]],
 ) -> Iterator[Plans]:
-    """The strategy's mean and best plan after as many generations as there are batches of seeds."""
+    """The plan of the strategies' means, and that of their best points in the last generation.
+
+    A plan that is tried joins one point of each block's strategy, so that each generation serves all of them.
+    """
     import cma
 
     if not batches:
@@ -183,17 +193,36 @@ def _search(
         "seed": np.nan,  # leaves numpy's own generator alone
         "randn": lambda *shape: rng.standard_normal(shape),
     }
-    strategy = cma.CMAEvolutionStrategy([0.0] * space.dimension, 1.0, options)
+    sizes = [len(range(*block.coordinates.indices(space.dimension))) for block in space.blocks]
+    strategies = [cma.CMAEvolutionStrategy([0.0] * count, 1.0, options) for count in sizes]
     for seeds in batches:
-        points = strategy.ask()
-        plans = [space.plans(point) for point in points]
-        found = delays(plans, seeds)
-        strategy.tell(points, found)
-    yield space.plans(strategy.result.xfavorite)
-    yield plans[int(np.argmin(found))]
+        points = [strategy.ask() for strategy in strategies]
+        outcomes = measure([_joined(space, parts) for parts in zip(*points, strict=True)], seeds)
+        waits = [[outcome.waited_s(block.signals) for outcome in outcomes] for block in space.blocks]
+        for strategy, tried, waited in zip(strategies, points, waits, strict=True):
+            strategy.tell(tried, waited)
+    yield _joined(space, [strategy.result.xfavorite for strategy in strategies])
+    yield _joined(space, [tried[int(np.argmin(w))] for tried, w in zip(points, waits, strict=True)])
 
 
-def _delays(
+def _joined(space: PlanSpace, parts: Sequence[Sequence[float]]) -> Plans:
+    """The plan at the point that has these coordinates, block by block."""
+    return space.plans(list(itertools.chain.from_iterable(parts)))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a plan did on some seeds: mean delay in s/veh, and by signal the mean of the seconds waited there by all."""
+
+    delay_s: float
+    by_signal: Mapping[str, float]
+
+    def waited_s(self, signals: Iterable[str]) -> float:
+        """Waited at some signals."""
+        return sum(self.by_signal[name] for name in signals)
+
+
+def _outcomes(
     scenario: Scenario,
     period: str,
     candidates: Sequence[Plans],
@@ -201,8 +230,8 @@ def _delays(
     jobs: int,
     step: Callable[[], None],
     store: Store,
-) -> list[float]:
-    """Mean delay of each of some plans over the seeds, in s/veh, in simulation or from runs that are kept.
+) -> list[_Outcome]:
+    """What each of some plans did over the seeds, in simulation or from runs that are kept.
 
     Plans that are the same in whole seconds are simulated once.
     """
@@ -219,6 +248,21 @@ def _delays(
         step()
     if not all(run.metrics for run in runs):
         raise BadInput(f"scenario {scenario.name}, period {period}: no trips to tune a plan on")
-    delays = iter(run.metrics["delay_s"] for run in runs)
-    found = {name: mean([next(delays) for _ in seeds]) for name in distinct}
+    rest = iter(runs)
+    found = {name: _outcome([next(rest) for _ in seeds]) for name in distinct}
     return [found[one.content_hash] for one in sets]
+
+
+def _outcome(runs: Sequence[Run]) -> _Outcome:
+    junctions = [[place for place in run.places if place.level == "junction"] for run in runs]
+    waited = [{place.id: _waited_s(place) for place in places} for places in junctions]
+    return _Outcome(
+        mean([run.metrics["delay_s"] for run in runs]),
+        {name: mean([one[name] for one in waited]) for name in waited[0]},
+    )
+
+
+def _waited_s(place: Place) -> float:
+    """By all vehicles together; 0 where none came."""
+    vehicles = place.values["vehicles"]
+    return vehicles * place.values["control_delay_s"] if vehicles else 0.0

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from greenband.plan.cycles import feasible_cycles
 from greenband.plan.greenwave import coordinate
 from greenband.plan.model import TimingPlan
+from greenband.plan.offsets import streams
 from greenband.plan.webster import common_cycle_s, flow_ratios, plans_at
 from greenband.scenario import Scenario
 
-__all__ = ["PlanSpace"]
+__all__ = ["Block", "PlanSpace"]
 
 # What a coordinate of 1 changes. Steps of all coordinates at once should cost little: on shixin_short, AM, a cycle 10 %
 # shorter than the green wave's costs 4 s of 63 s/veh, weights of a stage changed by a fifth at all signals 1 to 10 s.
@@ -22,12 +24,21 @@ OFFSET_STEP_S = 2.0
 IDLE_WEIGHT = 0.02  # what a coordinate of 1 adds for a stage even without traffic, times SPLIT_STEP
 
 
+@dataclass(frozen=True)
+class Block:
+    """Coordinates of a point that belong together, and the signals whose traffic feels a change of them."""
+
+    coordinates: slice
+    signals: frozenset[str]
+
+
 class PlanSpace:
     """Plans of a period with one common cycle and the network's stage order.
 
-    A point has one coordinate for the cycle, one for the weight of each stage but the first of a signal, and one for
-    each signal's offset but the first's; all of the order of 1. At 0 lies the green wave; elsewhere the green wave of
-    the point's cycle is changed. Every point is a plan: what a cycle or a green may not be is brought within limits.
+    A point has one coordinate for the cycle, then signal by signal one for the weight of each stage but the first and
+    one for the offset, which the first signal has not; all of the order of 1. At 0 lies the green wave; elsewhere the
+    green wave of the point's cycle is changed. Every point is a plan: what a cycle or a green may not be is brought
+    within limits.
     """
 
     def __init__(self, scenario: Scenario, period: str, max_cycle_s: int) -> None:
@@ -51,6 +62,21 @@ class PlanSpace:
         signals = self._scenario.network.signals.values()
         return sum(len(signal.stages) - 1 for signal in signals) + len(signals)
 
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The cycle, which all signals feel, then each signal, which it feels itself and the next in all directions."""
+        network = self._scenario.network
+        feel = {name: {name} for name in network.signals}
+        for stream in streams(network, self._scenario.demand(self._period)):
+            feel[stream.upstream].add(stream.downstream)
+            feel[stream.downstream].add(stream.upstream)
+        blocks = [Block(slice(0, 1), frozenset(network.signals))]
+        for number, (name, signal) in enumerate(network.signals.items()):
+            first = blocks[-1].coordinates.stop
+            size = len(signal.stages) - 1 + (number > 0)
+            blocks.append(Block(slice(first, first + size), frozenset(feel[name])))
+        return tuple(block for block in blocks if block.coordinates.start < block.coordinates.stop)
+
     def plans(self, point: Sequence[float]) -> dict[str, TimingPlan]:
         """The plans at a point, by signal.
 
@@ -58,15 +84,14 @@ class PlanSpace:
             BadInput: the limits of the signals allow no common cycle.
         """
         cycle = self._cycle_s(point[0])
-        rest = iter(point[1:])
-        weights = {name: list(_weights(ratios, rest)) for name, ratios in self._ratios.items()}
-        plans = plans_at(self._scenario, self._period, cycle, weights)
-        moves = [0.0, *rest]
+        rest, weights, moves = iter(point[1:]), dict[str, list[float]](), dict[str, float]()
+        for number, (name, ratios) in enumerate(self._ratios.items()):
+            weights[name] = list(_weights(ratios, rest))
+            moves[name] = next(rest) if number else 0.0
+        plans, wave = plans_at(self._scenario, self._period, cycle, weights), self._wave(cycle)
         return {
-            name: plan.model_copy(
-                update={"offset_s": round(self._wave(cycle)[name].offset_s + OFFSET_STEP_S * move) % cycle}
-            )
-            for (name, plan), move in zip(plans.items(), moves, strict=True)
+            name: plan.model_copy(update={"offset_s": round(wave[name].offset_s + OFFSET_STEP_S * moves[name]) % cycle})
+            for name, plan in plans.items()
         }
 
     def _cycle_s(self, coordinate: float) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from greenband.errors import BadInput
@@ -13,6 +14,7 @@ from greenband.evaluation.runner import Run, Task
 from greenband.evaluation.store import Store
 from greenband.evaluation.tuning import Budget, tuned
 from greenband.formats import json as plan_json
+from greenband.junction_metrics import Place
 from greenband.plan import search
 from greenband.plan.greenwave import greenwave
 from greenband.plan.model import PlanSet, TimingPlan
@@ -47,7 +49,9 @@ class Road:
             self.runs += 1
             self.seeds.append(task.seed)
             self.durations.setdefault(task.seed, set()).add(task.scenario.period("AM").duration_s)
-            yield number, Run({"delay_s": self.delay(plan, task.seed)}, (), 0, 0, {})
+            delay_s = self.delay(plan, task.seed)
+            place = Place("junction", "J11", "J11", {"control_delay_s": delay_s, "vehicles": 100.0})
+            yield number, Run({"delay_s": delay_s}, (), 0, 0, {}, (place,))
 
 
 def far_from(cycle_s: int) -> Delay:
@@ -68,6 +72,33 @@ def test_it_finds_the_cycle_that_is_best(jincheng: Scenario, cache: Path, monkey
     training = [seed for seed in road.seeds if seed >= 10_000]
     assert len(training) <= 64
     assert sorted(set(training)) == list(found.provenance.seeds) == list(range(10_000, 10_008))
+
+
+def test_a_signal_is_judged_by_what_is_waited_at_it_and_at_the_next(
+    shixin_short: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise at the far end of the road, ten times what offsets change, does not lead those at this end astray."""
+    start = greenwave(shixin_short, "AM", 120).plans
+    first, second, third, last = start
+    rng = np.random.default_rng(1)
+    best = {second: start[second].offset_s + 12, third: start[third].offset_s - 12}
+
+    def delays(plans: Mapping[str, TimingPlan]) -> dict[str, float]:
+        cycle = plans[first].cycle_s
+        off = {name: abs((plans[name].offset_s - at + cycle / 2) % cycle - cycle / 2) for name, at in best.items()}
+        return {first: 0.0, second: off[second], third: off[third], last: 1000 * rng.random()}
+
+    def run_each(work: object, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Run]]:
+        for number, task in enumerate(tasks):
+            assert task.subject.plan is not None
+            waited = delays(plan_json.read(task.subject.plan).plans["AM"])
+            values = [(name, {"control_delay_s": w, "vehicles": 100.0}) for name, w in waited.items()]
+            places = tuple(Place("junction", name, name, value) for name, value in values)
+            yield number, Run({"delay_s": waited[second]}, (), 0, 0, {}, places)
+
+    monkeypatch.setattr(runner, "run_each", run_each)
+    found = tune(shixin_short, 120).plans["AM"]
+    assert abs(found[second].offset_s - best[second]) <= 3
 
 
 def test_plans_are_compared_on_part_of_the_period_and_chosen_on_all_of_it(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,6 +39,31 @@ def test_an_offset_moves_two_seconds_a_step(shixin_short: Scenario) -> None:
     *same, last = start
     assert all(moved[name] == start[name] for name in same)
     assert (moved[last].offset_s - start[last].offset_s) % start[last].cycle_s == start[last].cycle_s - 8
+
+
+def test_blocks_cover_the_point_and_reach_the_next_signals(shixin_short: Scenario) -> None:
+    space = PlanSpace(shixin_short, "AM", 120)
+    covered = [k for block in space.blocks for k in range(space.dimension)[block.coordinates]]
+    assert covered == list(range(space.dimension))
+    cycle, *signals = space.blocks
+    assert cycle.coordinates == slice(0, 1)
+    assert cycle.signals == set(shixin_short.network.signals)
+    first, second, third, last = shixin_short.network.signals  # along the road
+    felt = [{first, second}, {first, second, third}, {second, third, last}, {third, last}]
+    assert [block.signals for block in signals] == felt
+    start = space.plans([0.0] * space.dimension)
+    for name, block in zip(start, signals, strict=True):
+        point = [0.0] * space.dimension
+        point[block.coordinates] = [9.0] * len(point[block.coordinates])
+        assert {other for other, plan in space.plans(point).items() if plan != start[other]} == {name}
+
+
+def test_a_signal_with_nothing_to_tune_has_no_block(jincheng: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    (signal,) = jincheng.network.signals.values()
+    monkeypatch.setitem(jincheng.network.signals, signal.id, replace(signal, stages=signal.stages[:1]))
+    space = PlanSpace(jincheng, "AM", 120)
+    assert [block.coordinates for block in space.blocks] == [slice(0, 1)]
+    assert space.dimension == 1
 
 
 @settings(deadline=None, max_examples=30)
