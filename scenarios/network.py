@@ -137,6 +137,7 @@ def write_network(section: Section, folder: Path) -> Path:
     _netconvert(["-s", str(raw), "--tllogic-files", str(folder / "stages.tll.xml"), "-o", str(final)])
     for scratch in [raw, folder / "stages.tll.xml", *folder.glob("plain.*.xml")]:
         scratch.unlink()
+    ET.parse(final).write(final, encoding="utf-8", xml_declaration=True)  # no comments: they hold time and paths
     return final
 
 
