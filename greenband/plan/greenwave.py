@@ -1,5 +1,8 @@
 """A green wave: Webster's cycle and splits, offsets by MAXBAND for both directions of the artery.
 
+Where Webster's cycle leaves no two signals with fair bands in both directions, as a short one may whose greens are
+minima, the cycle is lengthened, by half at most, to that of the fewest sections and of these the widest bands.
+
 Vehicles in a band are taken to drive at ``SPEED_FACTOR`` times the speed limit of each link; they join no queue, as
 MAXBAND's queue clearance time is 0 (estimated from the flows that turn in, it made the wave slower in simulation). The
 order of stages is the network's: through traffic of both directions is green in the same stage as a rule, so that
@@ -20,11 +23,13 @@ from greenband.plan.maxband import Direction
 from greenband.plan.model import TimingPlan
 from greenband.plan.progression import Progression, measure, progress, sections
 from greenband.plan.splits import movement_flows
-from greenband.plan.webster import webster
+from greenband.plan.webster import flow_ratios, longest_cycle_s, plans_at, webster
 from greenband.scenario import Scenario
 from greenband.signals import GREEN
 
 __all__ = ["Wave", "coordinate", "direction", "greenwave"]
+
+LONGER = 1.5  # up to that times Webster's cycle the delay of a junction stays within 10 to 20 % of the least (Webster)
 
 
 @dataclass(frozen=True)
@@ -35,33 +40,58 @@ class Wave:
     artery: Artery | None = None
     progression: Progression | None = None
 
+    @property
+    def cycle_s(self) -> int:
+        """The common cycle."""
+        return next(iter(self.plans.values())).cycle_s
+
+    @property
+    def links(self) -> int:
+        """How many pairs of neighbours on the artery are in one section."""
+        if self.progression is None:
+            return 0
+        return sum(section.last - section.first for section in self.progression.sections)
+
+    @property
+    def width_share(self) -> float:
+        """Width of the sections' bands over the cycle, summed over pairs of neighbours and directions."""
+        sections = self.progression.sections if self.progression else ()
+        return sum((s.outbound_s + s.inbound_s) * (s.last - s.first) for s in sections) / self.cycle_s
+
     def describe(self) -> str:
         """Cycle and green bands in one line, in s and as shares of the cycle; of sections too where it was cut."""
-        cycle = next(iter(self.plans.values())).cycle_s
         if self.artery is None or self.progression is None:
-            return f"cycle {cycle} s, no two signals in a line"
+            return f"cycle {self.cycle_s} s, no two signals in a line"
         found, names = self.progression, self.artery.signals
         told = [self._bands(names[0], names[-1], found.outbound_s, found.inbound_s)]
         if len(found.sections) > 1:
             longer = [section for section in found.sections if section.last > section.first]
             told += [self._bands(names[s.first], names[s.last], s.outbound_s, s.inbound_s) for s in longer]
-        return f"cycle {cycle} s, green bands {'; '.join(told)}"
+        return f"cycle {self.cycle_s} s, green bands {'; '.join(told)}"
 
     def _bands(self, first: str, last: str, outbound_s: float, inbound_s: float) -> str:
         assert self.artery is not None
         ways = [(self.artery.outbound, outbound_s), (self.artery.inbound, inbound_s)]
-        cycle = next(iter(self.plans.values())).cycle_s
-        widths = (f"{way.name} {width:.0f} s ({width / cycle:.0%})" for way, width in ways if way is not None)
+        widths = (f"{way.name} {width:.0f} s ({width / self.cycle_s:.0%})" for way, width in ways if way is not None)
         return f"{first} to {last} {', '.join(widths)}"
 
 
 def greenwave(scenario: Scenario, period: str, max_cycle_s: int) -> Wave:
-    """Webster's plans, coordinated.
+    """Webster's plans, coordinated, at a longer cycle if that takes them apart.
 
     Raises:
         BadInput: the limits of the signals allow no common cycle.
     """
-    return coordinate(scenario, period, webster(scenario, period, max_cycle_s))
+    wave = coordinate(scenario, period, webster(scenario, period, max_cycle_s))
+    if wave.artery is None or wave.links:
+        return wave
+    ratios = flow_ratios(scenario, period)
+    most = min(int(LONGER * wave.cycle_s), longest_cycle_s(scenario, max_cycle_s))
+    longer = (
+        coordinate(scenario, period, plans_at(scenario, period, cycle, ratios))
+        for cycle in range(wave.cycle_s + 1, most + 1)
+    )
+    return max([wave, *longer], key=lambda found: (found.links, found.width_share))
 
 
 def coordinate(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan]) -> Wave:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from greenband.plan.cycles import feasible_cycles
-from greenband.plan.greenwave import coordinate
+from greenband.plan.greenwave import coordinate, greenwave
 from greenband.plan.model import TimingPlan
 from greenband.plan.offsets import streams
-from greenband.plan.webster import common_cycle_s, flow_ratios, plans_at
+from greenband.plan.webster import flow_ratios, plans_at
 from greenband.scenario import Scenario
 
 __all__ = ["Block", "PlanSpace"]
@@ -54,7 +54,7 @@ class PlanSpace:
         """Shortest, first and longest cycle in s."""
         limits = {n: signal.limits(self._scenario.timing) for n, signal in self._scenario.network.signals.items()}
         shortest, longest = feasible_cycles(limits)
-        return shortest, common_cycle_s(limits, self._ratios, self._max_cycle_s), longest
+        return shortest, greenwave(self._scenario, self._period, self._max_cycle_s).cycle_s, longest
 
     @property
     def dimension(self) -> int:

@@ -23,7 +23,7 @@ from greenband.plan.splits import (
 from greenband.scenario import Scenario
 from greenband.signals import Limits
 
-__all__ = ["common_cycle_s", "flow_ratios", "plans_at", "webster"]
+__all__ = ["common_cycle_s", "flow_ratios", "longest_cycle_s", "plans_at", "webster"]
 
 
 def webster(scenario: Scenario, period: str, max_cycle_s: int) -> dict[str, TimingPlan]:
@@ -63,6 +63,16 @@ def common_cycle_s(limits: Mapping[str, Limits], ratios: Mapping[str, list[float
     shortest, longest = feasible_cycles(limits)
     optimal = max(needed_cycle_s(one, ratios[name]) for name, one in limits.items())
     return max(shortest, min(math.ceil(min(optimal, max_cycle_s) - 1e-6), longest))
+
+
+def longest_cycle_s(scenario: Scenario, max_cycle_s: int) -> int:
+    """The longest common cycle in s that the limits allow, ``max_cycle_s`` at most unless minimum greens need more.
+
+    Raises:
+        BadInput: the limits allow no common cycle.
+    """
+    shortest, longest = feasible_cycles(_limits(scenario))
+    return max(shortest, min(max_cycle_s, longest))
 
 
 def plans_at(

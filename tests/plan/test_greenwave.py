@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from greenband.plan import progression
 from greenband.plan.artery import Way, find_artery
 from greenband.plan.display import lamps_by_second
 from greenband.plan.greenwave import Wave, coordinate, greenwave
 from greenband.plan.splits import build_plan
-from greenband.plan.webster import webster
+from greenband.plan.webster import flow_ratios, plans_at, webster
 from greenband.scenario import Scenario
 from greenband.signals import GREEN
 
@@ -58,6 +59,22 @@ def test_both_directions_of_an_even_street_roll(shixin_short: Scenario) -> None:
         assert len(found.sections) == 1
         assert min(found.outbound_s, found.inbound_s) > 15
         assert getattr(found, busier) == max(found.outbound_s, found.inbound_s)
+
+
+def test_a_cycle_that_takes_neighbours_apart_is_lengthened(
+    shixin_short: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progression, "FAIR", 0.2)
+    plans, ratios = webster(shixin_short, "OFF", 120), flow_ratios(shixin_short, "OFF")
+    short = coordinate(shixin_short, "OFF", plans)
+    assert (short.cycle_s, short.links) == (68, 0)
+    wave = greenwave(shixin_short, "OFF", 120)
+    assert wave == coordinate(shixin_short, "OFF", plans_at(shixin_short, "OFF", wave.cycle_s, ratios))
+    others = [coordinate(shixin_short, "OFF", plans_at(shixin_short, "OFF", cycle, ratios)) for cycle in (78, 90, 102)]
+    assert wave.cycle_s <= 1.5 * 68
+    assert wave.links > 0
+    assert (wave.links, wave.width_share) >= max((other.links, other.width_share) for other in others)
+    assert greenwave(shixin_short, "OFF", 75).cycle_s <= 75
 
 
 def test_it_says_how_wide_the_bands_are(shixin_short: Scenario) -> None:
