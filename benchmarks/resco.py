@@ -61,6 +61,11 @@ REFERENCE = {
         "cologne1": (63.91, 5.11), "cologne3": (35.76, 2.36), "cologne8": (40.86, 3.20), "ingolstadt1": (22.33, 2.33),
     },
 }  # fmt: skip
+LEGEND = (
+    "Mean and standard deviation over the seeds. Measured independently: by another implementation, SUMO 1.28, ten"
+    " seeds; yes where our mean is within its standard deviation. No vehicle is teleported: a mean far above its median"
+    " tells of a seed on which vehicles block each other within a junction for good."
+)
 DECISION_S = 10
 FREE = SignalTiming(
     yellow_s=3,
@@ -195,7 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds, subjects = parse_seeds(options.seeds), options.subjects.split(",")
     found: dict[str, dict[str, list[float]]] = {}
-    text = f"`python benchmarks/resco.py --seeds {options.seeds}`, SUMO {sumo.version_string()}\n"
+    text = f"`python benchmarks/resco.py --seeds {options.seeds}`, SUMO {sumo.version_string()}\n\n{LEGEND}\n"
     for name in options.maps.split(","):
         found[name] = {}
         text += f"\n## {name}\n\n"
@@ -210,12 +215,12 @@ def main() -> None:
 
 
 def row(name: str, which: str, delays: Sequence[float], violations: int) -> str:
-    """A line of a map's table; ``yes`` where the mean is no farther from the reference than the two spreads."""
+    """A line of a map's table; ``yes`` where the mean is no farther from the reference than that one's spread."""
     spread = stdev(delays) if len(delays) > 1 else 0.0
     known = REFERENCE.get(which, {}).get(name)
     held = ""
     if known:
-        within = "yes" if abs(mean(delays) - known[0]) <= known[1] + spread else "no"
+        within = "yes" if abs(mean(delays) - known[0]) <= known[1] else "no"
         held = f"{known[0]:.2f} ± {known[1]:.2f}: {within}"
     broken = "" if which.startswith("own program") else str(violations)
     return f"| {which} | {mean(delays):.2f} ± {spread:.2f} | {median(delays):.2f} | {held} | {broken} |\n"
