@@ -63,8 +63,8 @@ REFERENCE = {
 }  # fmt: skip
 LEGEND = (
     "Mean and standard deviation over the seeds. Measured independently: by another implementation, SUMO 1.28, ten"
-    " seeds; yes where our mean is within its standard deviation. No vehicle is teleported: a mean far above its median"
-    " tells of a seed on which vehicles block each other within a junction for good."
+    " seeds; yes where our mean is within its standard deviation. No vehicle is teleported: where vehicles block each"
+    " other within a junction, one seed lifts the mean far above the median."
 )
 DECISION_S = 10
 FREE = SignalTiming(

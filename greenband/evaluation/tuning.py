@@ -4,8 +4,7 @@ Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772 (2016), by the 
 starts at the green wave. What a signal does is felt there and at the next signals, so each signal has a strategy of its
 own, judged by the time waited at these; one more, for the cycle, is judged by all of it. Every plan that is simulated
 tries one point of each: cooperative coevolution, after Potter and De Jong, A Cooperative Coevolutionary Approach to
-Function Optimization, PPSN III (1994). A hundred plans then say much of a road, where one strategy for all of its
-coordinates would see little but noise.
+Function Optimization, PPSN III (1994).
 
 All plans of a generation meet the traffic of the same training seeds, and the next generation that of fresh ones, so
 that no plan is fitted to one realisation. The plan to keep is chosen by mean delay on validation seeds among the start,

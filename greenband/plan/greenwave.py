@@ -77,7 +77,7 @@ class Wave:
 
 
 def greenwave(scenario: Scenario, period: str, max_cycle_s: int) -> Wave:
-    """Webster's plans, coordinated, at a longer cycle if that takes them apart.
+    """Webster's plans, coordinated; at a longer cycle where Webster's leaves no two neighbours with fair bands.
 
     Raises:
         BadInput: the limits of the signals allow no common cycle.
