@@ -18,7 +18,7 @@ from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 from greenband.signals import Limits
 
-__all__ = ["Coordinated", "shortest_greens"]
+__all__ = ["Coordinated", "in_order", "shortest_greens"]
 
 ANY = "99"  # SUMO wants a duration and does not use it
 
@@ -30,8 +30,8 @@ class Coordinated:
     once nobody has been on its detectors for ``extension_s``; the time that it leaves over goes to those after it and
     in the end to the coordinated phases, which then start early. Every phase comes in every cycle, and gives away only
     as much as keeps all within maximum green and maximum red. Detectors reach ``detector_m`` before the stop line.
-    ``plan`` names the controller that holds the plan; it runs as it is for the first cycle, as SUMO starts its rings
-    anywhere.
+    ``plan`` names the controller that holds the plan; its stages run in the rings' order for the first cycle, as SUMO
+    starts its rings anywhere.
 
     Source: SUMO's type ``NEMA`` (https://sumo.dlr.de/docs/Simulation/NEMA.html), offsets as in NEMA TS2; FHWA, Traffic
     Signal Timing Manual, FHWA-HOP-08-024, 2008, chapter 6.
@@ -49,51 +49,47 @@ class Coordinated:
             if isinstance(value, str) or not value > 0:
                 raise BadInput(f"{name}={value!r}: must be a number above 0")
         self._plan, self._extension_s, self._detector_m = plan, extension_s, detector_m
-        self._source: FixedPlan | None = None
+        self._ordered: Mapping[str, TimingPlan] = {}
         self.programs: tuple[Program, ...] = ()
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
         """Take the plan of the period and make the programs; returns the stages to begin with."""
         if scenario.period(period).plans:
             raise BadInput(f"coordinated control runs one plan; period {period} of {scenario.name} has several")
-        for name, signal in scenario.network.signals.items():
-            if (
-                signal.limits(scenario.timing).all_red_s < 1
-            ):  # where two phases serve a stream, yellow would end in green
+        limits_of = {name: signal.limits(scenario.timing) for name, signal in scenario.network.signals.items()}
+        for name, limits in limits_of.items():
+            if limits.all_red_s < 1:  # where two phases serve a stream, yellow would end in green
                 raise BadInput(f"junction {name}: NEMA phases need an all-red of 1 s or more")
         source = registry.controller(self._plan)
         if not isinstance(source, FixedPlan):
             raise BadInput(f"plan={self._plan!r}: coordinated control needs a fixed plan, and that is none")
-        begin_with, table = source.reset(scenario, period), scenario.demand(period)
-        signals, start_s = scenario.network.signals, scenario.period(period).start_s
-        self._source = source
-        self.programs = tuple(
-            self._program(
-                signals[name],
-                signals[name].limits(scenario.timing),
-                plan,
-                main_stage(signals[name], scenario, table),
-                start_s,
-            )
-            for name, plan in source.active.items()
-        )
-        return begin_with
+        source.reset(scenario, period)
+        start_s, table = scenario.period(period).start_s, scenario.demand(period)
+        self._ordered, programs = {}, []
+        for name, plan in source.active.items():
+            signal, limits = scenario.network.signals[name], limits_of[name]
+            rings = rings_of(signal, [timing.stage for timing in plan.stages], main_stage(signal, scenario, table))
+            self._ordered[name] = in_order(plan, rings)
+            programs.append(self._program(signal, limits, rings, self._ordered[name], start_s))
+        self.programs = tuple(programs)
+        return {name: plan.first_stage(start_s, limits_of[name].min_green_s) for name, plan in self._ordered.items()}
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """The plan's stages where SUMO has not taken over."""
-        if self._source is None:
-            return {}
-        waiting = {program.signal for program in self.programs if measurement.time_s < program.since_s}
-        return {name: stage for name, stage in self._source.decide(measurement).items() if name in waiting}
+        time_s = measurement.time_s
+        return {
+            program.signal: self._ordered[program.signal].stage_at(time_s)
+            for program in self.programs
+            if time_s < program.since_s
+        }
 
-    def _program(self, signal: Signal, limits: Limits, plan: TimingPlan, coordinated: int, start_s: int) -> Program:
-        rings = rings_of(signal, [timing.stage for timing in plan.stages], coordinated)
-        offset_s = (plan.offset_s + _green_starts(plan)[coordinated]) % plan.cycle_s
+    def _program(self, signal: Signal, limits: Limits, rings: Rings, plan: TimingPlan, start_s: int) -> Program:
         splits = {timing.stage: timing.go_s for timing in plan.stages}
+        main_s = plan.stages[0].go_s
         return Program(
             signal=signal.id,
             kind="NEMA",
-            offset_s=offset_s,
+            offset_s=plan.offset_s,
             phases=tuple(self._phases(signal, limits, rings, splits)),
             settings={
                 "coordinate-mode": "true",
@@ -108,7 +104,7 @@ class Coordinated:
                 "detector-length-leftTurnLane": str(self._detector_m),
             },
             stages=_stages_by_name(rings),
-            since_s=_first_s(start_s + plan.cycle_s, offset_s + splits[coordinated] // 2, plan.cycle_s),
+            since_s=_first_s(start_s + plan.cycle_s, plan.offset_s + main_s // 2, plan.cycle_s),
         )
 
     def _phases(
@@ -139,16 +135,28 @@ def main_stage(signal: Signal, scenario: Scenario, table: Demand) -> int:
     return 0
 
 
+def in_order(plan: TimingPlan, rings: Rings) -> TimingPlan:
+    """The plan with its stages in the rings' order, its reference point the green of the coordinated one.
+
+    That green keeps its place in the cycle. In the plan's own order, a stage that the rings have moved back could be
+    red for longer than allowed when SUMO takes over.
+    """
+    coordinated, *_ = rings.order
+    starts_s = accumulate((timing.duration_s for timing in plan.stages), initial=plan.offset_s)
+    offset_s = next(s for timing, s in zip(plan.stages, starts_s, strict=False) if timing.stage == coordinated)
+    stages = tuple(sorted(plan.stages, key=lambda timing: rings.order.index(timing.stage)))
+    return plan.model_copy(update={"offset_s": offset_s % plan.cycle_s, "stages": stages})
+
+
 def shortest_greens(rings: Rings, splits_s: Mapping[int, int], limits: Limits) -> dict[int, int]:
     """Least green per stage in s: the minimum, or more where a stage that gave away all above it would break a limit.
 
     What the others give away lengthens the coordinated green, which must keep the maximum; and a phase that comes early
     in one cycle and late in the next is red for longer than in the plan. No stage gives away more than the rest may.
     """
-    order = [rings.phases[number].stage for number in (*rings.slots[0][2:], *rings.slots[0][:2]) if number]
-    *others, coordinated = order
+    coordinated, *others = rings.order
     intergreen = limits.intergreen_s
-    cycle = sum(splits_s[stage] + intergreen for stage in order)
+    cycle = sum(green + intergreen for green in splits_s.values())
     least = {**splits_s, coordinated: limits.min_green_s[coordinated]}
     for given in range(1, max(splits_s.values()) + 1):
         tried = {stage: max(limits.min_green_s[stage], splits_s[stage] - given) for stage in others}
@@ -163,12 +171,6 @@ def shortest_greens(rings: Rings, splits_s: Mapping[int, int], limits: Limits) -
 def _first_s(earliest_s: int, within_s: int, cycle_s: int) -> int:
     """The first time from ``earliest_s`` on that is ``within_s`` into a cycle."""
     return earliest_s + (within_s - earliest_s) % cycle_s
-
-
-def _green_starts(plan: TimingPlan) -> dict[int, int]:
-    """Per stage, seconds from the plan's reference point to its green."""
-    clocks = accumulate((timing.duration_s for timing in plan.stages), initial=0)
-    return {timing.stage: clock for timing, clock in zip(plan.stages, clocks, strict=False)}
 
 
 def _state(signal: Signal, phase: RingPhase) -> str:

@@ -45,6 +45,12 @@ class Rings:
         return self.slots[0][1], self.slots[1][1]
 
     @property
+    def order(self) -> tuple[int, ...]:
+        """Stages as they follow each other, from the coordinated one on."""
+        slots = self.slots[0]
+        return tuple(self.phases[number].stage for number in (*slots[1:], slots[0]) if number)
+
+    @property
     def crossing(self) -> tuple[int, int]:
         """The phases at the other barrier, one of each ring."""
         return self.slots[0][3], self.slots[1][3]

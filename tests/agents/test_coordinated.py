@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from greenband import registry
-from greenband.agents.coordinated import Coordinated, main_stage, shortest_greens
+from greenband.agents.coordinated import Coordinated, in_order, main_stage, shortest_greens
 from greenband.agents.fixed import Existing
 from greenband.agents.rings import RingPhase, Rings, rings_of
 from greenband.control import run
@@ -19,6 +19,7 @@ from greenband.errors import BadInput, UnknownName
 from greenband.evaluation import resolve
 from greenband.evaluation.runner import Task, run_one
 from greenband.network import Signal
+from greenband.plan.model import StageTiming, TimingPlan
 from greenband.scenario import Scenario
 from greenband.signals import Limits, Stage
 from greenband.simulation import Records
@@ -112,6 +113,30 @@ WHOLE = Rings({k + 1: RingPhase(stage, frozenset()) for k, stage in enumerate((1
 )
 def test_no_phase_gives_away_more_than_the_limits_allow(limits: Limits, expected: dict[int, int]) -> None:
     assert shortest_greens(WHOLE, SPLITS, limits) == expected
+
+
+def test_a_plan_in_the_rings_order_keeps_its_main_green() -> None:
+    """So no stage is later, when SUMO takes over, than the rings have it in any other cycle."""
+    stages = tuple(
+        StageTiming(stage=stage, name=f"stage {stage + 1}", green_s=SPLITS[stage], yellow_s=3, all_red_s=2)
+        for stage in (2, 3, 0, 1)
+    )
+    plan = TimingPlan(signal="J11", cycle_s=130, offset_s=80, stages=stages)
+    led = in_order(plan, WHOLE)
+    assert [timing.stage for timing in led.stages] == [0, 2, 3, 1]
+    assert led.offset_s == 80 + 32 + 5 + 26 + 5 - 130
+    assert {timing.stage: timing.go_s for timing in led.stages} == SPLITS
+
+
+def test_no_stage_is_red_for_too_long_where_sumo_takes_over(
+    jincheng: Scenario, shorten: Callable[..., Scenario]
+) -> None:
+    """Left turns of the main road follow its green in the plan, and in the rings come before it."""
+    short = shorten(jincheng, duration_s=500)
+    log = run(Coordinated(), short, "AM", 10_000)["J11"]
+    stages = "".join(str(stage) for _, stage in log)
+    assert len(stages) > 8
+    assert stages in "0231" * len(stages)
 
 
 def test_the_main_road_is_coordinated(jincheng: Scenario, j11: Signal) -> None:
