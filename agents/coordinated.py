@@ -11,7 +11,7 @@ from greenband.agents.rings import RingPhase, Rings, rings_of
 from greenband.demand import Demand, FlowTable
 from greenband.errors import BadInput
 from greenband.network import Signal
-from greenband.plan.model import TimingPlan
+from greenband.plan.model import PlanSet, Provenance, TimingPlan
 from greenband.plan.splits import movement_flows
 from greenband.programs import Program
 from greenband.scenario import Scenario
@@ -44,12 +44,12 @@ class Coordinated:
     interval_s = 1
     blind = True
 
-    def __init__(self, plan: str = "existing", extension_s: float = 2.0, detector_m: float = 20.0) -> None:
+    def __init__(self, plan: str = "greenwave", extension_s: float = 2.0, detector_m: float = 20.0) -> None:
         for name, value in (("extension_s", extension_s), ("detector_m", detector_m)):
             if isinstance(value, str) or not value > 0:
                 raise BadInput(f"{name}={value!r}: must be a number above 0")
         self._plan, self._extension_s, self._detector_m = plan, extension_s, detector_m
-        self._ordered: Mapping[str, TimingPlan] = {}
+        self._led: FixedPlan | None = None
         self.programs: tuple[Program, ...] = ()
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
@@ -65,23 +65,24 @@ class Coordinated:
             raise BadInput(f"plan={self._plan!r}: coordinated control needs a fixed plan, and that is none")
         source.reset(scenario, period)
         start_s, table = scenario.period(period).start_s, scenario.demand(period)
-        self._ordered, programs = {}, []
+        ordered, programs = {}, []
         for name, plan in source.active.items():
             signal, limits = scenario.network.signals[name], limits_of[name]
             rings = rings_of(signal, [timing.stage for timing in plan.stages], main_stage(signal, scenario, table))
-            self._ordered[name] = in_order(plan, rings)
-            programs.append(self._program(signal, limits, rings, self._ordered[name], start_s))
+            ordered[name] = in_order(plan, rings)
+            programs.append(self._program(signal, limits, rings, ordered[name], start_s))
         self.programs = tuple(programs)
-        return {name: plan.first_stage(start_s, limits_of[name].min_green_s) for name, plan in self._ordered.items()}
+        self._led = FixedPlan(
+            PlanSet(provenance=Provenance(subject=self._plan, scenario=scenario.name), plans={period: ordered})
+        )
+        return self._led.reset(scenario, period)
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """The plan's stages where SUMO has not taken over."""
-        time_s = measurement.time_s
-        return {
-            program.signal: self._ordered[program.signal].stage_at(time_s)
-            for program in self.programs
-            if time_s < program.since_s
-        }
+        if self._led is None:
+            return {}
+        waiting = {program.signal for program in self.programs if measurement.time_s < program.since_s}
+        return {name: stage for name, stage in self._led.decide(measurement).items() if name in waiting}
 
     def _program(self, signal: Signal, limits: Limits, rings: Rings, plan: TimingPlan, start_s: int) -> Program:
         splits = {timing.stage: timing.go_s for timing in plan.stages}

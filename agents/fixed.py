@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from greenband.errors import BadInput
 from greenband.formats import json as plan_json
@@ -24,11 +24,12 @@ class FixedPlan:
 
     interval_s = 1
     blind = True
+    _active: Mapping[str, TimingPlan] = {}
+    _switches: Sequence[tuple[int, Mapping[str, TimingPlan]]] = ()
+    _early: Mapping[str, int] = {}  # stages to begin with, until the plan comes to them
 
     def __init__(self, plans: PlanSet) -> None:
         self._plans = plans
-        self._active: Mapping[str, TimingPlan] = {}
-        self._switches: list[tuple[int, Mapping[str, TimingPlan]]] = []
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
         """Choose the period's plans and hold them against the junctions' limits; returns the stages to begin with.
@@ -39,13 +40,13 @@ class FixedPlan:
         spans = span.plans if span.plans and period not in self._plans.plans else ()
         wanted = [(switch.time_s, switch.period) for switch in spans] or [(span.start_s, period)]
         chosen = {name: self._checked(scenario, name) for name in dict.fromkeys(name for _, name in wanted)}
-        self._switches = [(time_s, chosen[name]) for time_s, name in wanted]
-        self._active = self._switches.pop(0)[1]
+        (_, self._active), *self._switches = [(time_s, chosen[name]) for time_s, name in wanted]
         self._switch(span.start_s)
-        return {
+        self._early = {
             name: plan.first_stage(span.start_s, scenario.network.signals[name].limits(scenario.timing).min_green_s)
             for name, plan in self._active.items()
         }
+        return dict(self._early)
 
     @property
     def active(self) -> Mapping[str, TimingPlan]:
@@ -65,19 +66,21 @@ class FixedPlan:
 
     def _switch(self, time_s: int) -> None:
         while self._switches and self._switches[0][0] <= time_s:
-            self._active = self._switches.pop(0)[1]
+            (_, self._active), *self._switches = self._switches
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """The stages that the plans hold for this second; where another plan comes into force the interlock bridges."""
         self._switch(measurement.time_s)
-        return {name: plan.stage_at(measurement.time_s) for name, plan in self._active.items()}
+        wanted = {name: plan.stage_at(measurement.time_s) for name, plan in self._active.items()}
+        self._early = {name: stage for name, stage in self._early.items() if stage != wanted[name]}
+        return wanted | self._early
 
 
 class Existing(FixedPlan):
     """The plan in force today, as the scenario holds it."""
 
     def __init__(self) -> None:
-        self._active, self._switches = {}, []
+        """Its plans come with the scenario."""
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
         """Load the scenario's existing plan for the period."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from greenband.agents.fixed import FixedPlan
 from greenband.evaluation.tuning import Budget, tuned
 from greenband.plan import greenwave, webster
-from greenband.plan.model import PlanSet, TimingPlan
+from greenband.plan.model import PlanSet
 from greenband.plan.planner import Watch, plan_periods, plan_set, unwatched
 from greenband.scenario import Scenario
 
@@ -16,10 +16,6 @@ __all__ = ["GreenWave", "SimOpt", "Webster"]
 
 class _Planned(FixedPlan):
     """Makes the plans of a period, or of the parts that it spans, and runs them."""
-
-    def __init__(self) -> None:
-        self._active: Mapping[str, TimingPlan] = {}
-        self._switches: list[tuple[int, Mapping[str, TimingPlan]]] = []
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
         """Make the plans; returns the stages to begin with."""
@@ -35,7 +31,6 @@ class Webster(_Planned):
     """Webster's common cycle and splits, offsets 0; see ``greenband.plan.webster``."""
 
     def __init__(self, max_cycle_s: int = 120) -> None:
-        super().__init__()
         self._max_cycle_s = max_cycle_s
 
     def plan_set(self, scenario: Scenario, periods: Sequence[str], jobs: int = 1, watch: Watch = unwatched) -> PlanSet:
@@ -51,7 +46,6 @@ class GreenWave(_Planned):
     """Webster's splits with offsets by MAXBAND; see ``greenband.plan.greenwave``."""
 
     def __init__(self, max_cycle_s: int = 120) -> None:
-        super().__init__()
         self._max_cycle_s = max_cycle_s
 
     def plan_set(self, scenario: Scenario, periods: Sequence[str], jobs: int = 1, watch: Watch = unwatched) -> PlanSet:
@@ -76,7 +70,6 @@ class SimOpt(_Planned):
         duration_s: int = 1800,
         validation_seeds: int = 4,
     ) -> None:
-        super().__init__()
         self._max_cycle_s, self._budget = max_cycle_s, Budget(evaluations, seeds, duration_s, validation_seeds)
 
     def plan_set(self, scenario: Scenario, periods: Sequence[str], jobs: int = 1, watch: Watch = unwatched) -> PlanSet:

@@ -133,7 +133,7 @@ def test_no_stage_is_red_for_too_long_where_sumo_takes_over(
 ) -> None:
     """Left turns of the main road follow its green in the plan, and in the rings come before it."""
     short = shorten(jincheng, duration_s=500)
-    log = run(Coordinated(), short, "AM", 10_000)["J11"]
+    log = run(Coordinated(plan="existing"), short, "AM", 10_000)["J11"]
     stages = "".join(str(stage) for _, stage in log)
     assert len(stages) > 8
     assert stages in "0231" * len(stages)
@@ -149,7 +149,7 @@ def test_the_main_road_is_coordinated(jincheng: Scenario, j11: Signal) -> None:
 
 
 def test_the_program_that_sumo_gets(jincheng: Scenario) -> None:
-    controller = Coordinated()
+    controller = Coordinated(plan="existing")
     controller.reset(jincheng, "AM")
     (program,) = controller.programs
     existing = Existing()
@@ -171,7 +171,7 @@ def test_the_coordinated_green_ends_as_planned(
 ) -> None:
     """It begins early by what others leave over, never late; and each road's two approaches move on by themselves."""
     short, records = shorten(jincheng, duration_s=900), Records(tmp_path)
-    log = run(Coordinated(), short, "AM", 10_000, records=records)["J11"]
+    log = run(Coordinated(plan="existing"), short, "AM", 10_000, records=records)["J11"]
     rows = [(int(float(row.attrib["time"])), row.attrib["state"]) for row in ET.parse(records.lamps("J11")).getroot()]
     greens = [[t for t, _ in group] for on, group in groupby(rows, key=lambda row: row[1][1] == "G") if on]
     assert {(green[-1] + 1) % 130 for green in greens[:-1]} == {39}  # the offset is 0 s, the split 39 s of 130 s

@@ -17,6 +17,8 @@ from greenband.formats import json as plan_json
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
+from greenband.sensing import Measurement
+from greenband.signals import Interlock
 from greenband.simulation import Records
 
 
@@ -50,6 +52,24 @@ def test_sumo_shows_the_table(
             elif stage.go_s + stage.yellow_s <= position < stage.duration_s:
                 assert not set("yGg") & set(shown[time])
             position -= stage.duration_s
+
+
+@pytest.mark.parametrize("offset_s", range(0, 130, 4))
+def test_it_is_on_plan_wherever_in_the_cycle_it_starts(plans: PlanSet, jincheng: Scenario, offset_s: int) -> None:
+    """Within the first stage, even where too little is left of the plan's own and it begins with the next, early."""
+    plan = plans.plans["AM"]["J11"].model_copy(update={"offset_s": offset_s})
+    controller = FixedPlan(plans.model_copy(update={"plans": {"AM": {"J11": plan}}}))
+    start_s, signal = jincheng.period("AM").start_s, jincheng.network.signals["J11"]
+    first = controller.reset(jincheng, "AM")["J11"]
+    interlock = Interlock(signal.stages, signal.limits(jincheng.timing), start_s, first)
+    on_plan = []
+    for time_s in range(start_s, start_s + 2 * plan.cycle_s):
+        interlock.request(controller.decide(Measurement(time_s, {}))["J11"])
+        on_plan.append(interlock.stage == plan.stage_at(time_s))
+        interlock.tick(time_s + 1)
+    late = on_plan.index(True)
+    assert all(on_plan[late:])
+    assert late == 0 or first == plan.stage_at(start_s + late)
 
 
 def test_the_existing_plan_runs_at_its_cycle(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
