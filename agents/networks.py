@@ -33,6 +33,7 @@ class _StageEncoder(nn.Module):
 
 
 PRIOR = {"approaching": 4.0, "standing": 4.0, "standing_per_lane": 4.0, "leaving": -2.0, "red": 4.0, "present": 1.5}
+PRIOR_PRESENT: dict[str, float] = {}  # more for the stage that is shown
 
 
 class StageScorer(nn.Module):
@@ -49,20 +50,23 @@ class StageScorer(nn.Module):
         self.encoder = _StageEncoder(hidden)
         last = nn.Linear(hidden, 1)
         self.score = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), last)
-        self.linear = nn.Linear(F, 1, bias=False)
+        self.linear = nn.Linear(2 * F, 1, bias=False)
         with torch.no_grad():
             self.linear.weight.zero_()
             if prior:
                 last.weight.mul_(0.1)
                 for name, weight in PRIOR.items():
                     self.linear.weight[0, STAGE_FEATURES.index(name)] = weight
+                for name, weight in PRIOR_PRESENT.items():
+                    self.linear.weight[0, F + STAGE_FEATURES.index(name)] = weight
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""
         embedded, pooled = self.encoder(observations)
         context = pooled.unsqueeze(1).expand(-1, MAX_STAGES, -1)
         stages = observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
-        scores = (self.score(torch.cat([embedded, context], dim=2)) + self.linear(stages)).squeeze(2)
+        shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
+        scores = (self.score(torch.cat([embedded, context], dim=2)) + self.linear(shown)).squeeze(2)
         allowed = observations[:, 0 : MAX_STAGES * F : F] > 0.5
         return torch.where(allowed, scores, torch.full_like(scores, FORBIDDEN))
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from greenband.envs.session import EpisodeConfig, Step, controlled_signals, fresh_seed
 from greenband.envs.spaces import action_space, observation_space
-from greenband.envs.worker import start_workers
+from greenband.envs.worker import Worker
 from greenband.observation import OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
 
@@ -36,7 +36,7 @@ class CorridorVecEnv(VecEnv):
         self.scenario, self.config = scenario, config or EpisodeConfig()
         self.signals = controlled_signals(scenario, self.config)
         self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
-        self._workers = start_workers(scenario, self.config, processes)
+        self._workers = [Worker(scenario, self.config) for _ in range(processes)]
         super().__init__(processes * len(self.signals), observation_space(), action_space())
         self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
@@ -44,7 +44,7 @@ class CorridorVecEnv(VecEnv):
     def reset(self) -> npt.NDArray[np.float32]:
         """Start a fresh episode in every process; observations of shape ``[slots, OBSERVATION_SIZE]``."""
         for k, worker in enumerate(self._workers):
-            worker.send(("reset", self._next_seed(k)))
+            worker.send("reset", self._next_seed(k))
         for k, worker in enumerate(self._workers):
             self._observations[self._slots(k)] = worker.receive()
         return self._observations.copy()
@@ -52,7 +52,7 @@ class CorridorVecEnv(VecEnv):
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Send each process the actions of its signals."""
         for k, worker in enumerate(self._workers):
-            worker.send(("step", np.asarray(actions[self._slots(k)], dtype=np.int64)))
+            worker.send("step", np.asarray(actions[self._slots(k)], dtype=np.int64))
 
     def step_wait(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_], list[Any]]:
         """Gather observations, rewards, dones and infos; a process whose episode ended starts the next one at once."""
@@ -65,7 +65,7 @@ class CorridorVecEnv(VecEnv):
             self._observations[slots], rewards[slots], dones[slots] = step.observations, step.rewards, step.truncated
             infos.extend(_infos(step))
             if step.truncated:
-                worker.send(("reset", self._next_seed(k)))
+                worker.send("reset", self._next_seed(k))
                 ended.append(k)
         for k in ended:
             self._observations[self._slots(k)] = self._workers[k].receive()

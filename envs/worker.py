@@ -7,8 +7,8 @@ starts sooner, and SUMO runs faster in it, since the C++ runtime then needs no a
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing as mp
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -17,64 +17,87 @@ from greenband.errors import GreenbandError, SimulationError
 from greenband.processes import sumo_processes
 from greenband.scenario import Scenario
 
-__all__ = ["Worker", "start_workers"]
+__all__ = ["REPLACEMENTS", "Worker"]
+
+REPLACEMENTS = 2  # for one answer; a process that dies at the same place again and again would die there for ever
+LOG = logging.getLogger(__name__)
 
 
-def start_workers(scenario: Scenario, config: EpisodeConfig, processes: int) -> list[Worker]:
-    """Start SUMO processes for a scenario; what to do about an interrupt is for this process to say."""
-    context = mp.get_context("spawn")
-    workers = []
-    with sumo_processes():
-        for _ in range(processes):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, scenario, config), daemon=True)
-            process.start()
-            theirs.close()
-            workers.append(Worker(process, ours))
-    return workers
-
-
-@dataclass
 class Worker:
-    """The parent's end of one SUMO process."""
+    """A SUMO process that runs episodes of a scenario, and the parent's end of it.
 
-    process: Any
-    pipe: Connection
+    A process that dies, or whose SUMO fails, is replaced. The new one is told all that the old one was told in this
+    episode, seed and actions, so that it comes to the same place: who waits for the answer notices nothing but the
+    delay, and a warning in the log.
+    """
 
-    def send(self, message: tuple[str, Any]) -> None:
-        """Send a command with its value.
+    def __init__(self, scenario: Scenario, config: EpisodeConfig) -> None:
+        self._scenario, self._config = scenario, config
+        self._episode: list[tuple[str, Any]] = []  # commands of this episode
+        self._start()
 
-        Raises:
-            SimulationError: the process is gone.
-        """
-        try:
-            self.pipe.send(message)
-        except OSError as error:
-            raise SimulationError("a SUMO process ended unexpectedly") from error
+    def send(self, command: str, value: Any) -> None:
+        """Ask for something: ``reset`` with a seed, or ``step`` with the signals' actions."""
+        if command == "reset":
+            self._episode, self._told, self._heard = [], 0, 0
+        self._episode.append((command, value))
+        with contextlib.suppress(OSError):  # who waits for the answer finds out
+            self._tell()
 
     def receive(self) -> Any:
-        """Wait for the answer.
+        """Wait for the answer to the last command.
 
         Raises:
-            SimulationError: the process is gone.
+            SimulationError: the process is gone or its SUMO failed, and so did those that replaced it.
             GreenbandError: what went wrong there.
         """
-        try:
-            answer = self.pipe.recv()
-        except (EOFError, OSError) as error:
-            raise SimulationError("a SUMO process ended unexpectedly") from error
-        if isinstance(answer, GreenbandError):
-            raise answer
-        return answer
+        for replaced in range(REPLACEMENTS + 1):
+            try:
+                return self._answer()
+            except (EOFError, OSError):
+                error = SimulationError("a SUMO process ended unexpectedly")
+            except SimulationError as failure:
+                error = failure
+            if replaced < REPLACEMENTS:
+                LOG.warning("%s: replaced, its episode repeated up to command %d", error, len(self._episode))
+                self.stop()
+                self._start()
+        raise error
 
     def stop(self) -> None:
         """Ask the process to end, and make sure that it does."""
         with contextlib.suppress(OSError):
-            self.pipe.send(("close", None))
+            self._pipe.send(("close", None))
         self.process.join(timeout=10)
         if self.process.is_alive():
             self.process.kill()
-        self.pipe.close()
+        self._pipe.close()
+
+    def _start(self) -> None:
+        """A fresh process; what to do about an interrupt from the keyboard is for this one to say."""
+        context = mp.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        with sumo_processes():
+            self.process = context.Process(target=_work, args=(theirs, self._scenario, self._config), daemon=True)
+            self.process.start()
+        theirs.close()
+        self._told = self._heard = 0
+
+    def _answer(self) -> Any:
+        """The last answer, once the process has been told all of the episode."""
+        while True:
+            if self._told == self._heard:
+                self._tell()
+            answer = self._pipe.recv()
+            if isinstance(answer, GreenbandError):
+                raise answer
+            self._heard += 1
+            if self._heard == len(self._episode):
+                return answer
+
+    def _tell(self) -> None:
+        self._pipe.send(self._episode[self._told])
+        self._told += 1
 
 
 def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:

@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from greenband.errors import BadInput
+from greenband.neighbours import Feed, feeds
 from greenband.network import Network
+from greenband.platoons import Platoons
 from greenband.sensing import Measurement
 from greenband.signals import Limits
 
 __all__ = ["MAX_STAGES", "OBSERVATION_SIZE", "SIGNAL_FEATURES", "STAGE_FEATURES", "Encoder", "action_mask"]
 
 Array = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
 MAX_STAGES = 8
 STAGE_FEATURES = (
@@ -33,6 +36,13 @@ STAGE_FEATURES = (
     "usual",  # exponential mean of approaching + standing over about 3 minutes / 40
     "lanes",  # lanes it serves / 12
     "min_green",  # s / 30
+    "soon",  # vehicles that come from the signals behind within 10 s / 40
+    "later",  # within 10 to 25 s / 40
+    "far",  # within 25 to 45 s / 40
+    "ahead_standing",  # standing vehicles that those it serves will meet at the next signal / 40
+    "ahead_open",  # share of its lanes that lead to green or out of the network
+    "behind_standing",  # standing vehicles that will come to it from the signals behind / 40
+    "behind_green",  # share of its lanes to which the signals behind are sending
 )
 SIGNAL_FEATURES = ("in_transition", "green", "intergreen")  # flag, s / 60, s / 10
 OBSERVATION_SIZE = MAX_STAGES * len(STAGE_FEATURES) + len(SIGNAL_FEATURES)
@@ -76,12 +86,16 @@ class Encoder:
         self._fixed[..., 9] = (self._serves @ lanes[..., None])[..., 0] / 12
         self._intergreen = np.array([limits[signal.id].intergreen_s for signal in signals]) / 10
         self._seen = np.zeros((len(signals), width, 3))  # approaching, standing, leaving per movement
+        between = feeds(network)
+        self._neighbours = _Neighbours(network, between, self._serves, lanes)
+        self._platoons = Platoons(network, between, width)
         self.reset()
 
     def reset(self) -> None:
         """Forget the past run."""
         self._usual = np.zeros(self._fixed.shape[:2])
         self._last_s: int | None = None
+        self._platoons.reset()
 
     def encode(self, measurement: Measurement) -> Array:
         """Observations of all signals in the network's order, shape ``[signals, OBSERVATION_SIZE]``."""
@@ -98,6 +112,8 @@ class Encoder:
         table[..., 6] = (self._per_lane * self._seen[:, None, :, 1]).max(axis=-1) / 12
         table[..., 7] = served[..., 2] / 40
         table[..., 8] = self._usual / 40
+        table[..., 11:14] = self._serves @ self._platoons.forecast(measurement.time_s, self._seen[..., 2]) / 40
+        table[..., 14:18] = self._neighbours.look([view.stage for view in views], self._seen[..., 1])
         whole = [(view.in_transition, view.green_s / 60) for view in views]
         return np.column_stack([table.reshape(len(views), -1), whole, self._intergreen]).astype(np.float32)
 
@@ -105,6 +121,49 @@ class Encoder:
         keep = 0.0 if self._last_s is None else np.exp(-(time_s - self._last_s) / MEMORY_S)
         self._usual = keep * self._usual + (1 - keep) * present
         self._last_s = time_s
+
+
+class _Neighbours:
+    """What each stage can know of the signals ahead and behind: the last four of ``STAGE_FEATURES``."""
+
+    def __init__(self, network: Network, between: Sequence[Feed], serves: Floats, lanes: Floats) -> None:
+        place = {name: s for s, name in enumerate(network.signals)}
+        self._ends = np.array([(place[feed.behind], place[feed.signal]) for feed in between], np.int64).reshape(-1, 2).T
+        self._movements = np.zeros((2, len(between), lanes.shape[1]))  # that depart, and that arrive
+        for f, feed in enumerate(between):
+            self._movements[0, f, list(feed.departs)] = 1.0
+            self._movements[1, f, list(feed.arrives)] = 1.0
+        self._serves = serves
+        self._lanes = lanes[self._ends] * self._movements
+        self._lanes /= self._lanes.sum(axis=2, keepdims=True)
+        whole = serves * lanes[:, None]
+        share = whole / np.maximum(whole.sum(axis=2, keepdims=True), 1.0)
+        self._share = np.zeros(
+            (2, *serves.shape[:2], len(between))
+        )  # of a stage's lanes that a feed leaves, or reaches
+        for f, (behind, ahead) in enumerate(self._ends.T):
+            self._share[0, behind, :, f] = share[behind] @ self._movements[0, f]
+            self._share[1, ahead, :, f] = share[ahead] @ self._movements[1, f]
+        self._touches = self._share > 0
+        self._exists = serves.any(axis=2)
+
+    def look(self, stages: Sequence[int], standing: Floats) -> Floats:
+        """Features of shape ``[signals, MAX_STAGES, 4]`` from stages now and standing vehicles per movement."""
+        green = self._serves[np.arange(len(stages)), stages]
+        flows = (green[self._ends] * self._lanes).sum(axis=2)  # share of a feed's lanes that is green at each end
+        queues = (standing[self._ends] * self._movements).sum(axis=2)
+        ahead, behind = queues[1], queues[0]
+        shut = (self._share[0] @ (1 - flows[1])).clip(0, 1)
+        stacked: Floats = np.stack(
+            [
+                self._touches[0] @ ahead / 40,
+                self._exists * (1 - shut),
+                self._touches[1] @ behind / 40,
+                (self._share[1] @ flows[0]).clip(0, 1),
+            ],
+            axis=2,
+        )
+        return stacked
 
 
 def _places(lengths: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

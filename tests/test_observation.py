@@ -13,6 +13,7 @@ import pytest
 from greenband import registry
 from greenband.control import ControlLoop
 from greenband.errors import BadInput
+from greenband.neighbours import feeds
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, STAGE_FEATURES, Encoder, action_mask
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement, SensingConfig
@@ -112,3 +113,51 @@ def test_too_many_stages_are_refused(jincheng: Scenario) -> None:
     network: Any = SimpleNamespace(signals={"J11": many})
     with pytest.raises(BadInput, match="signal J11 has 9 stages; observations hold at most 8"):
         Encoder(network, {"J11": many.limits(jincheng.timing)})
+
+
+def test_what_the_signals_ahead_and_behind_show(shixin_short: Scenario) -> None:
+    """All in their first stage, the main road's through traffic: the side roads of the next ones are shut."""
+    scenario = shixin_short
+    signals = list(scenario.network.signals.values())
+    views: dict[str, Any] = {}
+    for signal in signals:
+        m, n = len(signal.movements), len(signal.stages)
+        views[signal.id] = SimpleNamespace(
+            approaching=np.zeros(m),
+            standing=np.zeros(m),
+            leaving=np.zeros(m),
+            stage=0,
+            in_transition=False,
+            green_s=30,
+            red_s=np.arange(n),
+            allowed=np.ones(n, bool),
+        )
+    first, second = signals[0], signals[1]
+    (feed,) = [feed for feed in feeds(scenario.network) if (feed.behind, feed.signal) == (first.id, second.id)]
+    views[second.id].standing[list(feed.arrives)] = 3.0
+    views[first.id].standing[list(feed.departs)] = 2.0
+
+    def column(signal: int, name: str) -> Any:
+        rows = encoder_of(scenario).encode(Measurement(0, views))
+        return tables(rows)[signal, :, STAGE_FEATURES.index(name)]
+
+    def serving(signal: Any, movements: Any) -> list[bool]:
+        return [bool(set(stage.movements) & set(movements)) for stage in signal.stages]
+
+    n = len(first.stages)
+    assert (column(0, "ahead_standing")[:n] > 0).tolist() == serving(first, feed.departs)
+    assert column(0, "ahead_standing").max() == pytest.approx(3 * len(feed.arrives) / 40)
+    assert (column(1, "behind_standing") > 0).tolist()[: len(second.stages)] == serving(second, feed.arrives)
+    assert column(1, "behind_standing").max() == pytest.approx(2 * len(feed.departs) / 40)
+    assert column(0, "ahead_open").max() <= 1
+    lanes = [len(second.movements[k].from_lanes) for k in feed.arrives]
+    open_lanes = [count for count, k in zip(lanes, feed.arrives, strict=True) if k in second.stages[0].movements]
+    assert 0 < sum(open_lanes) < sum(lanes)
+    out = [k for k in first.stages[0].movements if k in feed.departs]
+    share = sum(len(first.movements[k].from_lanes) for k in out) / sum(
+        len(first.movements[k].from_lanes) for k in first.stages[0].movements
+    )
+    assert column(0, "ahead_open")[0] == pytest.approx(1 - share * (1 - sum(open_lanes) / sum(lanes)))
+    views[second.id].stage = 2  # the cross road
+    assert column(0, "ahead_open")[0] < 1 - share * 0.5
+    assert column(0, "behind_green")[0] < column(1, "behind_green")[0]

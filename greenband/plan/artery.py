@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from greenband.demand import RouteFlow
+from greenband.neighbours import stop_lines
 from greenband.network import Network, Signal
 from greenband.scenario import Scenario
 
-__all__ = ["SPEED_FACTOR", "Artery", "Pass", "Way", "find_artery", "passes", "stop_lines"]
+__all__ = ["SPEED_FACTOR", "Artery", "Pass", "Way", "find_artery", "passes"]
 
 SPEED_FACTOR = 0.95  # mean speed of a free platoon over the speed limit (Graded 'following' of the shipped scenarios)
 
@@ -43,15 +44,6 @@ class Artery:
 
 
 Line = tuple[Pass, ...]
-
-
-def stop_lines(network: Network) -> dict[tuple[str, str], tuple[str, int]]:
-    """Signal and index of the movement, by the edges that it leads from and to."""
-    return {
-        (m.from_edge, m.to_edge): (signal.id, k)
-        for signal in network.signals.values()
-        for k, m in enumerate(signal.movements)
-    }
 
 
 def passes(network: Network, edges: Sequence[str], lines: Mapping[tuple[str, str], tuple[str, int]]) -> Iterator[Pass]:

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from greenband.demand import Demand
+from greenband.neighbours import stop_lines
 from greenband.network import Network
-from greenband.plan.artery import passes, stop_lines
+from greenband.plan.artery import passes
 from greenband.plan.display import lamps_by_second
 from greenband.plan.model import TimingPlan
 from greenband.plan.splits import SATURATION_VEH_H_LANE, free_turn, lane_group, movement_flows

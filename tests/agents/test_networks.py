@@ -39,7 +39,7 @@ def scorer(prior: bool = False) -> StageScorer:
     torch.manual_seed(3)
     made: Any = StageScorer(16, prior)
     with torch.no_grad():
-        made.linear.weight.add_(torch.randn(1, F))
+        made.linear.weight.add_(torch.randn(1, 2 * F))
     return made
 
 

@@ -90,7 +90,7 @@ def score(learner: Any, rounds: int = 100) -> float:
 
 def make(name: str, env: DummyVecEnv, folder: Path, progress: float = 0.0) -> Any:
     settings = {"ppo": PPO, "dqn": DQN}[name]
-    return getattr(learners, name)(env, 1, lambda: progress, folder, **settings)
+    return getattr(learners, name)(env, 0, lambda: progress, folder, **settings)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("ppo", 4000), ("dqn", 4000)])

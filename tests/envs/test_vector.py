@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from stable_baselines3 import PPO
 
 from greenband.envs import CorridorVecEnv, EpisodeConfig
 from greenband.envs.session import Session
+from greenband.envs.worker import REPLACEMENTS, Worker
 from greenband.errors import SimulationError, UnknownName
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
@@ -139,20 +139,46 @@ def test_only_chosen_signals_have_slots(short: Scenario) -> None:
         env.close()
 
 
-def test_a_killed_process_is_an_error_not_a_hang(short: Scenario) -> None:
-    env = CorridorVecEnv(short, EpisodeConfig(), processes=2)
-    processes = [worker.process for worker in env._workers]
+@pytest.mark.parametrize("after", [0, 5, 14])
+def test_a_killed_process_is_replaced_and_nothing_changes(
+    after: int, short: Scenario, shared: CorridorVecEnv, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Killed at the start, within an episode of 12 decisions, and within the next one."""
+    undisturbed = roll(shared, 7)
+    env = CorridorVecEnv(short, processes=2)
     try:
-        env.reset()
-        os.kill(processes[1].pid, signal.SIGKILL)
-        started = time.monotonic()
-        with pytest.raises(SimulationError, match="a SUMO process ended unexpectedly"):
-            go_on(env, 3)
-        assert time.monotonic() - started < 10
+        env.seed(7)
+        seen = [env.reset()]
+        for k in range(24):
+            if k == after:
+                os.kill(env._workers[1].process.pid, signal.SIGKILL)
+            seen.append(env.step(stages(env, k // 4 % 3))[0])
     finally:
         env.close()
+    assert (np.stack(seen) == undisturbed).all()
+    (line,) = caplog.messages
+    assert line.startswith("a SUMO process ended unexpectedly: replaced, its episode repeated")
+
+
+def test_processes_that_die_again_and_again_are_an_error_not_a_hang(
+    short: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, processes = Worker._start, []
+
+    def doomed(worker: Worker) -> None:
+        start(worker)
+        worker.process.kill()
+        processes.append(worker.process)
+
+    monkeypatch.setattr(Worker, "_start", doomed)
+    worker = Worker(short, EpisodeConfig())
+    worker.send("reset", 10_000)
+    with pytest.raises(SimulationError, match="a SUMO process ended unexpectedly"):
+        worker.receive()
+    worker.stop()
+    worker.stop()  # twice does no harm
+    assert len(processes) == 1 + REPLACEMENTS
     assert not any(process.is_alive() for process in processes)
-    env.close()  # twice does no harm
 
 
 def test_an_interrupt_at_the_keyboard_is_the_parents_affair(short: Scenario) -> None:

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from greenband.demand import FlowTable
-from greenband.plan.artery import find_artery, passes, stop_lines
+from greenband.neighbours import stop_lines
+from greenband.plan.artery import find_artery, passes
 from greenband.scenario import Scenario
 
 
