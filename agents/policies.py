@@ -84,17 +84,10 @@ class StageQPolicy(DQNPolicy):
 class MaskedDQN(DQN):
     """DQN whose random exploration draws among allowed stages only.
 
-    ``run_progress`` tells the share of the run that is over, by steps or by time; exploration falls with it. Learning
-    waits until the replay buffer holds ``learning_starts`` decisions, also where a run is resumed without its buffer.
+    ``run_progress`` tells the share of the run that is over, by steps or by time; exploration falls with it.
     """
 
     run_progress: Callable[[], float] | None = None
-
-    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Learn, once the buffer is filled."""
-        assert self.replay_buffer is not None
-        if self.replay_buffer.size() * self.n_envs >= self.learning_starts:
-            super().train(gradient_steps, batch_size)
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
         super()._update_current_progress_remaining(num_timesteps, total_timesteps)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,38 @@ class CorridorVecEnv(VecEnv):
         for k in ended:
             self._observations[self._slots(k)] = self._workers[k].receive()
         return self._observations.copy(), rewards, dones, infos
+
+    def state(self) -> dict[str, Any]:
+        """Where the episodes are, in tensors, numbers and text: for ``restore``, between two steps."""
+        import torch
+
+        episodes = [worker.episode for worker in self._workers]
+        return {
+            "streams": [json.dumps(stream.bit_generator.state) for stream in self._streams],
+            "seeds": [seed for seed, _ in episodes],
+            "actions": [
+                torch.from_numpy(np.array(actions, np.int64).reshape(-1, len(self.signals))) for _, actions in episodes
+            ],
+        }
+
+    def restore(self, state: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """Simulate the episodes anew up to where another environment's were; returns the observations there.
+
+        Raises:
+            ValueError: that one had another number of processes or signals.
+            SimulationError: SUMO failed.
+        """
+        for stream, saved in zip(self._streams, state["streams"], strict=True):
+            stream.bit_generator.state = json.loads(saved)
+        episodes = list(zip(self._workers, state["seeds"], state["actions"], strict=True))
+        if any(actions.shape[1] != len(self.signals) for _, _, actions in episodes):
+            raise ValueError("the episodes are of other signals")
+        with ThreadPoolExecutor(len(episodes)) as pool:
+            answers = pool.map(lambda episode: episode[0].repeat(episode[1], list(episode[2].numpy())), episodes)
+            for k, answer in enumerate(answers):
+                rows = answer.observations if isinstance(answer, Step) else answer
+                self._observations[self._slots(k)] = rows
+        return self._observations.copy()
 
     def close(self) -> None:
         """End all processes."""

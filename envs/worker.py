@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing as mp
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -35,6 +36,25 @@ class Worker:
         self._scenario, self._config = scenario, config
         self._episode: list[tuple[str, Any]] = []  # commands of this episode
         self._start()
+
+    @property
+    def episode(self) -> tuple[int, list[Any]]:
+        """Seed of this episode and the actions so far."""
+        (_, seed), *steps = self._episode
+        return seed, [actions for _, actions in steps]
+
+    def repeat(self, seed: int, actions: Sequence[Any]) -> Any:
+        """Run an episode as far as it was run before; returns the last answer, of the reset if there are no actions.
+
+        Raises:
+            GreenbandError: as ``receive``.
+        """
+        self.send("reset", seed)
+        answer = self.receive()
+        for one in actions:
+            self.send("step", one)
+            answer = self.receive()
+        return answer
 
     def send(self, command: str, value: Any) -> None:
         """Ask for something: ``reset`` with a seed, or ``step`` with the signals' actions."""

@@ -1,16 +1,15 @@
 """Train a policy: learner and environment from a configuration, checkpoints chosen on validation seeds, resumable.
 
 A run directory holds ``config.yaml``, ``best/`` (the policy with the least validation delay), ``candidate/`` (the one
-validated last), ``validation.csv``, ``tensorboard/``, and ``checkpoint.pt`` to resume from. The checkpoint holds only
-tensors and numbers and is read without unpickling. A DQN's replay buffer is not kept: it fills up again before learning
-goes on.
+validated last), ``validation.csv``, ``tensorboard/``, and ``checkpoint.pt`` to resume from. A run that was stopped or
+killed and is resumed comes to the same result as one that was not, unless its end is given in minutes.
 """
 
 from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from greenband import __version__, interrupts, registry, sumo
+from greenband import __version__, checkpoint, interrupts, registry, sumo
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation import Subject, parse_seeds
 from greenband.evaluation.runner import Task, run_all
@@ -39,7 +38,7 @@ __all__ = ["TrainingRun", "train"]
 CHECKPOINT, CONFIG, VALIDATION = "checkpoint.pt", "config.yaml", "validation.csv"
 VALIDATION_SEEDS = range(1000, 1100)
 LEARNED = "greenband.agents.learned"
-SAVE_EVERY_S = 30.0
+SAVE_EVERY_S, SAVE_REPLAY_EVERY_S = 30.0, 120.0  # a replay buffer is large
 
 
 class _Validation(BaseModel):
@@ -114,8 +113,10 @@ class TrainingRun:
         self._state = _State()
         self._started = time.monotonic()
         self._saved = self._started
-        self._validated = -1  # steps at the last validation
+        self._validated = -1, -1  # steps and updates at the last validation
         self._stop = False
+        self._snapshot: dict[str, Any] | None = None  # of the learner, as the last rollout began
+        self._fresh = False  # whether that is the present one
 
     @property
     def progress(self) -> float:
@@ -181,32 +182,44 @@ class TrainingRun:
         )
 
     def _learn(self, learner: Learner) -> None:
-        from stable_baselines3.common.callbacks import CallbackList, ConvertCallback
-
         with _progress_bar() as bar:
             task = bar.add_task(f"training {self.folder.name}", total=1.0, delay="not validated yet")
+            save_every_s = SAVE_REPLAY_EVERY_S if checkpoint.off_policy(learner) else SAVE_EVERY_S
 
-            def after_step(_locals: dict[str, Any], _globals: dict[str, Any]) -> bool:
+            def before_rollout() -> None:
+                due = time.monotonic() - self._saved > save_every_s
+                validated = learner.num_timesteps + checkpoint.rollout(learner) >= self._state.next_validation
+                self._fresh = due or validated or self._ending or not checkpoint.off_policy(learner)
+                if self._fresh:
+                    self._snapshot = checkpoint.snapshot(learner)
+                if due:
+                    self._save()
+
+            def after_step() -> bool:
                 self._state.steps = learner.num_timesteps
                 bar.update(task, completed=self.progress)
-                if learner.num_timesteps >= self._state.next_validation > 0:
+                if learner.num_timesteps >= self._state.next_validation:
                     self._checkpoint(learner, bar, task)
-                elif time.monotonic() - self._saved > SAVE_EVERY_S:
-                    self._save(learner)
-                return not self._stop and self.progress < 1.0
+                return not (self._ending and self._fresh)  # a rollout that is broken off is made anew on resuming
 
             if self._state.next_validation == 0:
                 self._state.next_validation = self._settings.validation.every_steps
             remaining = self._settings.steps - self._state.steps
             if remaining > 0 and self.progress < 1.0:
-                learner.learn(
-                    remaining, callback=CallbackList([ConvertCallback(after_step)]), reset_num_timesteps=False
-                )
+                learner.learn(remaining, callback=_callback(before_rollout, after_step), reset_num_timesteps=False)
+            if not self._ending:
+                self._snapshot = checkpoint.snapshot(learner)
             self._checkpoint(learner, bar, task)
+
+    @property
+    def _ending(self) -> bool:
+        """Whether the run is to end before its steps are done."""
+        minutes = self._settings.minutes
+        return self._stop or (minutes is not None and self._seconds() >= 60 * minutes)
 
     def _checkpoint(self, learner: Learner, bar: Progress, task: Any) -> None:
         """Validate and keep the policy if it is the best so far; then save everything to resume from."""
-        if not self._stop and self._validated != learner.num_timesteps:
+        if not self._stop and self._validated != (learner.num_timesteps, learner._n_updates):
             try:
                 delay = self._validate(learner)
                 bar.update(task, delay=f"{delay:.1f} s, best {self._state.best_delay_s:.1f} s")
@@ -216,7 +229,7 @@ class TrainingRun:
         if self._stop and not (self.folder / "best" / "card.json").is_file():
             self._keep(learner, None)
         self._state.next_validation = learner.num_timesteps + self._settings.validation.every_steps
-        self._save(learner)
+        self._save()
 
     def _validate(self, learner: Learner) -> float:
         """Mean delay in s over the validation seeds and the periods of training, at demand as it is."""
@@ -230,7 +243,7 @@ class TrainingRun:
             for seed in self._validation_seeds
         ]
         runs = run_all(tasks, self._settings.validation.jobs)
-        self._validated = learner.num_timesteps
+        self._validated = learner.num_timesteps, learner._n_updates
         delay = sum(run.metrics["delay_s"] for run in runs) / len(runs)
         learner.logger.record("validation/delay_s", delay)
         path = self.folder / VALIDATION
@@ -265,20 +278,14 @@ class TrainingRun:
         network = learner.policy.scorer()  # type: ignore[operator]
         registry.instantiate({"_target_": f"{LEARNED}.save_policy"}, folder=folder, scorer=network, card=card)
 
-    def _save(self, learner: Learner) -> None:
+    def _save(self) -> None:
         import torch
 
-        state = {**vars(self._state), "steps": learner.num_timesteps, "seconds": self._seconds()}
+        if self._snapshot is None:
+            return
+        state = {**vars(self._state), "steps": self._snapshot["steps"], "seconds": self._seconds()}
         buffer = io.BytesIO()
-        torch.save(
-            {
-                "state": state,
-                "policy": learner.policy.state_dict(),
-                "optimizer": learner.policy.optimizer.state_dict(),
-                "updates": int(getattr(learner, "_n_updates", 0)),
-            },
-            buffer,
-        )
+        torch.save({**self._snapshot, "state": state}, buffer)
         write_bytes(self.folder / CHECKPOINT, buffer.getvalue())
         self._saved = time.monotonic()
 
@@ -286,17 +293,24 @@ class TrainingRun:
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return
-        saved = _read_checkpoint(path)
-        try:
-            learner.policy.load_state_dict(saved["policy"])
-            learner.policy.optimizer.load_state_dict(saved["optimizer"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise BadInput(f"{path}: does not fit the run's configuration: {error}") from error
-        self._state = _State(**saved["state"])
-        learner.num_timesteps = self._state.steps
-        learner._n_updates = saved["updates"]
-        # go on with other episodes and other noise than the run has seen; the learner's constructor seeded both
-        learner.set_random_seed(self._settings.seed + 1_000_003 * self._state.steps)
+        saved = checkpoint.read(path)
+        state = saved.get("state")
+        if not isinstance(state, dict) or set(state) != set(vars(_State())):
+            raise BadInput(f"{path}: not a checkpoint of this version")
+        if not all(isinstance(value, int | float) for value in state.values()):
+            raise BadInput(f"{path}: not a checkpoint of this version")
+        self._state = _State(**state)
+        if self.progress < 1.0:
+            checkpoint.restore(learner, saved, path)
+            self._forget_validations()
+
+    def _forget_validations(self) -> None:
+        """Drop those that come again: they were made after the checkpoint."""
+        path = self.folder / VALIDATION
+        if path.is_file():
+            head, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if int(row.partition(",")[0]) < self._state.next_validation]
+            write_text(path, "".join([head, *kept]))
 
 
 def _refuse_foreign_targets(config: Mapping[str, Any], source: Path) -> None:
@@ -307,26 +321,17 @@ def _refuse_foreign_targets(config: Mapping[str, Any], source: Path) -> None:
             raise BadInput(f"{source}: refuses to call {target!r}, which no shipped configuration does")
 
 
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read tensors and numbers; anything that would run code is refused."""
-    import warnings
+def _callback(before_rollout: Callable[[], None], after_step: Callable[[], bool]) -> Any:
+    from stable_baselines3.common.callbacks import BaseCallback
 
-    import torch
+    class Watch(BaseCallback):
+        def _on_rollout_start(self) -> None:
+            before_rollout()
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on files that it goes on to refuse
-            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken file can make the reader stumble over anything
-        raise BadInput(f"{path}: not a checkpoint: {str(error).partition(chr(10))[0]}") from error
-    parts = {"state": dict, "policy": dict, "optimizer": dict, "updates": int}
-    if not isinstance(saved, dict) or not all(isinstance(saved.get(name), kind) for name, kind in parts.items()):
-        raise BadInput(f"{path}: not a checkpoint of a training run")
-    if set(saved["state"]) != set(vars(_State())) or not all(
-        isinstance(v, int | float) for v in saved["state"].values()
-    ):
-        raise BadInput(f"{path}: not a checkpoint of this version")
-    return saved
+        def _on_step(self) -> bool:
+            return after_step()
+
+    return Watch()
 
 
 @contextmanager
