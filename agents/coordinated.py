@@ -49,7 +49,7 @@ class Coordinated:
             if isinstance(value, str) or not value > 0:
                 raise BadInput(f"{name}={value!r}: must be a number above 0")
         self._plan, self._extension_s, self._detector_m = plan, extension_s, detector_m
-        self._led: FixedPlan | None = None
+        self._ordered: FixedPlan | None = None
         self.programs: tuple[Program, ...] = ()
 
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
@@ -72,17 +72,17 @@ class Coordinated:
             ordered[name] = in_order(plan, rings)
             programs.append(self._program(signal, limits, rings, ordered[name], start_s))
         self.programs = tuple(programs)
-        self._led = FixedPlan(
+        self._ordered = FixedPlan(
             PlanSet(provenance=Provenance(subject=self._plan, scenario=scenario.name), plans={period: ordered})
         )
-        return self._led.reset(scenario, period)
+        return self._ordered.reset(scenario, period)
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """The plan's stages where SUMO has not taken over."""
-        if self._led is None:
+        if self._ordered is None:
             return {}
         waiting = {program.signal for program in self.programs if measurement.time_s < program.since_s}
-        return {name: stage for name, stage in self._led.decide(measurement).items() if name in waiting}
+        return {name: stage for name, stage in self._ordered.decide(measurement).items() if name in waiting}
 
     def _program(self, signal: Signal, limits: Limits, rings: Rings, plan: TimingPlan, start_s: int) -> Program:
         splits = {timing.stage: timing.go_s for timing in plan.stages}

@@ -26,7 +26,7 @@ class FixedPlan:
     blind = True
     _active: Mapping[str, TimingPlan] = {}
     _switches: Sequence[tuple[int, Mapping[str, TimingPlan]]] = ()
-    _early: Mapping[str, int] = {}  # stages to begin with, until the plan comes to them
+    _first: Mapping[str, int] = {}  # stages to begin with, until the plan comes to them
 
     def __init__(self, plans: PlanSet) -> None:
         self._plans = plans
@@ -42,11 +42,11 @@ class FixedPlan:
         chosen = {name: self._checked(scenario, name) for name in dict.fromkeys(name for _, name in wanted)}
         (_, self._active), *self._switches = [(time_s, chosen[name]) for time_s, name in wanted]
         self._switch(span.start_s)
-        self._early = {
+        self._first = {
             name: plan.first_stage(span.start_s, scenario.network.signals[name].limits(scenario.timing).min_green_s)
             for name, plan in self._active.items()
         }
-        return dict(self._early)
+        return self._first
 
     @property
     def active(self) -> Mapping[str, TimingPlan]:
@@ -72,8 +72,8 @@ class FixedPlan:
         """The stages that the plans hold for this second; where another plan comes into force the interlock bridges."""
         self._switch(measurement.time_s)
         wanted = {name: plan.stage_at(measurement.time_s) for name, plan in self._active.items()}
-        self._early = {name: stage for name, stage in self._early.items() if stage != wanted[name]}
-        return wanted | self._early
+        self._first = {name: stage for name, stage in self._first.items() if stage != wanted[name]}
+        return wanted | self._first
 
 
 class Existing(FixedPlan):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from greenband.envs.session import EpisodeConfig, Step, controlled_signals, fresh_seed
@@ -75,8 +75,6 @@ class CorridorVecEnv(VecEnv):
 
     def state(self) -> dict[str, Any]:
         """Where the episodes are, in tensors, numbers and text: for ``restore``, between two steps."""
-        import torch
-
         episodes = [worker.episode for worker in self._workers]
         return {
             "streams": [json.dumps(stream.bit_generator.state) for stream in self._streams],
@@ -93,16 +91,23 @@ class CorridorVecEnv(VecEnv):
             ValueError: that one had another number of processes or signals.
             SimulationError: SUMO failed.
         """
-        for stream, saved in zip(self._streams, state["streams"], strict=True):
+        streams, seeds, actions = state["streams"], state["seeds"], state["actions"]
+        if len(seeds) != len(self._workers):
+            raise ValueError(f"its episodes are those of {len(seeds)} processes, not {len(self._workers)}")
+        if any(rows.shape[1] != len(self.signals) for rows in actions):
+            raise ValueError(f"its episodes are not those of {len(self.signals)} signals")
+        for stream, saved in zip(self._streams, streams, strict=True):
             stream.bit_generator.state = json.loads(saved)
-        episodes = list(zip(self._workers, state["seeds"], state["actions"], strict=True))
-        if any(actions.shape[1] != len(self.signals) for _, _, actions in episodes):
-            raise ValueError("the episodes are of other signals")
-        with ThreadPoolExecutor(len(episodes)) as pool:
-            answers = pool.map(lambda episode: episode[0].repeat(episode[1], list(episode[2].numpy())), episodes)
-            for k, answer in enumerate(answers):
-                rows = answer.observations if isinstance(answer, Step) else answer
-                self._observations[self._slots(k)] = rows
+        for worker, seed in zip(self._workers, seeds, strict=True):
+            worker.send("reset", seed)
+        for k, worker in enumerate(self._workers):
+            self._observations[self._slots(k)] = worker.receive()
+        for step in range(max(len(rows) for rows in actions)):
+            going_on = [(k, worker) for k, worker in enumerate(self._workers) if step < len(actions[k])]
+            for k, worker in going_on:
+                worker.send("step", actions[k][step].numpy())
+            for k, worker in going_on:
+                self._observations[self._slots(k)] = worker.receive().observations
         return self._observations.copy()
 
     def close(self) -> None:

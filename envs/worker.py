@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing as mp
-from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -43,19 +42,6 @@ class Worker:
         (_, seed), *steps = self._episode
         return seed, [actions for _, actions in steps]
 
-    def repeat(self, seed: int, actions: Sequence[Any]) -> Any:
-        """Run an episode as far as it was run before; returns the last answer, of the reset if there are no actions.
-
-        Raises:
-            GreenbandError: as ``receive``.
-        """
-        self.send("reset", seed)
-        answer = self.receive()
-        for one in actions:
-            self.send("step", one)
-            answer = self.receive()
-        return answer
-
     def send(self, command: str, value: Any) -> None:
         """Ask for something: ``reset`` with a seed, or ``step`` with the signals' actions."""
         if command == "reset":
@@ -79,7 +65,7 @@ class Worker:
             except SimulationError as failure:
                 error = failure
             if replaced < REPLACEMENTS:
-                LOG.warning("%s: replaced, its episode repeated up to command %d", error, len(self._episode))
+                LOG.warning("%s: replaced, its episode repeated up to decision %d", error, len(self._episode) - 1)
                 self.stop()
                 self._start()
         raise error

@@ -93,7 +93,7 @@ def read(path: Path) -> dict[str, Any]:
     except Exception as error:  # a broken file can make the reader stumble over anything
         raise BadInput(f"{path}: not a checkpoint: {str(error).partition(chr(10))[0]}") from error
     if not isinstance(saved, dict) or not all(isinstance(saved.get(name), kind) for name, kind in PARTS.items()):
-        raise BadInput(f"{path}: not a checkpoint of a training run")
+        raise BadInput(f"{path}: not a checkpoint of a training run of this version")
     return saved
 
 

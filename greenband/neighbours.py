@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -69,13 +70,15 @@ def _upstream(
     before: Mapping[str, list[str]],
     lines: Mapping[tuple[str, str], tuple[str, int]],
 ) -> Iterator[tuple[tuple[str, int], float]]:
-    """Stop lines of other signals from which ``approach`` is reached without passing another, with the time in s."""
-    frontier, seen = [(approach, network.edge_time_s(approach))], {approach}
+    """Stop lines from which ``approach`` is reached without passing another, with the least time in s (Dijkstra)."""
+    frontier, done = [(network.edge_time_s(approach), approach)], set[str]()
     while frontier:
-        edge, travel_s = frontier.pop(0)
+        travel_s, edge = heapq.heappop(frontier)
+        if edge in done:
+            continue
+        done.add(edge)
         for earlier in before.get(edge, ()):
             if (line := lines.get((earlier, edge))) is not None:
                 yield line, travel_s
-            elif earlier not in seen and travel_s + network.edge_time_s(earlier) <= FARTHEST_S:
-                seen.add(earlier)
-                frontier.append((earlier, travel_s + network.edge_time_s(earlier)))
+            elif travel_s + network.edge_time_s(earlier) <= FARTHEST_S:
+                heapq.heappush(frontier, (travel_s + network.edge_time_s(earlier), earlier))

@@ -138,13 +138,8 @@ class _Neighbours:
         self._lanes /= self._lanes.sum(axis=2, keepdims=True)
         whole = serves * lanes[:, None]
         share = whole / np.maximum(whole.sum(axis=2, keepdims=True), 1.0)
-        self._share = np.zeros(
-            (2, *serves.shape[:2], len(between))
-        )  # of a stage's lanes that a feed leaves, or reaches
-        for f, (behind, ahead) in enumerate(self._ends.T):
-            self._share[0, behind, :, f] = share[behind] @ self._movements[0, f]
-            self._share[1, ahead, :, f] = share[ahead] @ self._movements[1, f]
-        self._touches = self._share > 0
+        # of the lanes of each stage at an end those that belong to the feed, shape [2, feeds, MAX_STAGES]
+        self._share = np.einsum("efkm,efm->efk", share[self._ends], self._movements)
         self._exists = serves.any(axis=2)
 
     def look(self, stages: Sequence[int], standing: Floats) -> Floats:
@@ -152,18 +147,15 @@ class _Neighbours:
         green = self._serves[np.arange(len(stages)), stages]
         flows = (green[self._ends] * self._lanes).sum(axis=2)  # share of a feed's lanes that is green at each end
         queues = (standing[self._ends] * self._movements).sum(axis=2)
-        ahead, behind = queues[1], queues[0]
-        shut = (self._share[0] @ (1 - flows[1])).clip(0, 1)
-        stacked: Floats = np.stack(
-            [
-                self._touches[0] @ ahead / 40,
-                self._exists * (1 - shut),
-                self._touches[1] @ behind / 40,
-                (self._share[1] @ flows[0]).clip(0, 1),
-            ],
-            axis=2,
-        )
-        return stacked
+        features = np.zeros((*self._exists.shape, 4))
+        (behind, ahead), (leaves, reaches) = self._ends, self._share
+        np.add.at(features[..., 0], behind, (leaves > 0) * queues[1][:, None] / 40)
+        np.add.at(features[..., 1], behind, leaves * (1 - flows[1])[:, None])
+        np.add.at(features[..., 2], ahead, (reaches > 0) * queues[0][:, None] / 40)
+        np.add.at(features[..., 3], ahead, reaches * flows[0][:, None])
+        features[..., 1] = self._exists * (1 - features[..., 1])
+        features[..., 1::2] = features[..., 1::2].clip(0, 1)
+        return features
 
 
 def _places(lengths: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

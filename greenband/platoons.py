@@ -35,11 +35,12 @@ class Platoons:
         place = {name: s for s, name in enumerate(network.signals)}
         self._behind = np.array([place[feed.behind] for feed in feeds], dtype=np.int64)
         self._departs = np.zeros((len(feeds), width), np.bool_)
-        self._to = np.zeros((len(feeds), len(place), width))
+        self._ahead = np.array([place[feed.signal] for feed in feeds], dtype=np.int64)
+        self._share = np.zeros((len(feeds), width))  # of an approach's vehicles that come to each movement
         for f, feed in enumerate(feeds):
             self._departs[f, list(feed.departs)] = True
             lanes = [len(network.signals[feed.signal].movements[k].from_lanes) for k in feed.arrives]
-            self._to[f, place[feed.signal], list(feed.arrives)] = np.array(lanes) / sum(lanes)
+            self._share[f, list(feed.arrives)] = np.array(lanes) / sum(lanes)
         self._travel_s = np.array([feed.travel_s for feed in feeds])
         self.reset()
 
@@ -67,5 +68,6 @@ class Platoons:
         bins = np.searchsorted(HORIZONS_S, due_s, side="right") - 1
         left = np.array([count for _, count in self._seen])
         sums = [np.where(bins == k, left, 0.0).sum(axis=0) for k in range(len(HORIZONS_S) - 1)]
-        forecast: Floats = np.einsum("fsm,fk->smk", self._to, np.stack(sums, axis=1))
+        forecast = np.zeros((*leaving.shape, len(sums)))
+        np.add.at(forecast, self._ahead, self._share[:, :, None] * np.stack(sums, axis=1)[:, None])
         return forecast

@@ -222,13 +222,13 @@ class TrainingRun:
         if not self._stop and self._validated != (learner.num_timesteps, learner._n_updates):
             try:
                 delay = self._validate(learner)
+                self._state.next_validation = learner.num_timesteps + self._settings.validation.every_steps
                 bar.update(task, delay=f"{delay:.1f} s, best {self._state.best_delay_s:.1f} s")
             except SimulationError:  # an interrupt from the keyboard ends the validation's processes too
                 if not self._stop:
                     raise
         if self._stop and not (self.folder / "best" / "card.json").is_file():
             self._keep(learner, None)
-        self._state.next_validation = learner.num_timesteps + self._settings.validation.every_steps
         self._save()
 
     def _validate(self, learner: Learner) -> float:

@@ -227,25 +227,30 @@ AGENTS = {
 }
 
 
-@pytest.mark.parametrize("agent", AGENTS)
-def test_a_killed_run_comes_to_the_same_result_as_one_that_was_not(agent: str, tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("agent", "how"),
+    [("ppo", signal.SIGKILL), ("dqn", signal.SIGKILL), ("ppo", signal.SIGINT), ("dqn", signal.SIGTERM)],
+)
+def test_a_run_that_was_ended_comes_to_the_same_result_as_one_that_was_not(
+    agent: str, how: signal.Signals, tiny: Path, tmp_path: Path
+) -> None:
     words = ("steps=200", "validation.every_steps=48", *AGENTS[agent])
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole, ended = tmp_path / "whole", tmp_path / "ended"
     train(composed(tiny, whole, *words))
-    with running(tiny, killed, *AGENTS[agent], "steps=200", "minutes=null") as process:
-        wait_for(killed / "checkpoint.pt", process)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=20)
-    assert checkpoint(killed)["state"]["steps"] < 200
-    train(composed(tiny, killed, f"resume={killed}", *words))
-    one, other = checkpoint(whole), checkpoint(killed)
+    with running(tiny, ended, *AGENTS[agent], "steps=200", "minutes=null") as process:
+        wait_for(ended / ("checkpoint.pt" if how == signal.SIGKILL else "tensorboard"), process)
+        os.killpg(process.pid, how)
+        process.communicate(timeout=60)
+    assert checkpoint(ended)["state"]["steps"] < 200
+    train(composed(tiny, ended, f"resume={ended}", *words))
+    one, other = checkpoint(whole), checkpoint(ended)
     assert one["policy"].keys() == other["policy"].keys()
     for name, weights in one["policy"].items():
         assert torch.equal(weights, other["policy"][name]), name
-    rows = [[(row["steps"], row["delay_s"]) for row in validations(run)] for run in (whole, killed)]
+    rows = [[(row["steps"], row["delay_s"]) for row in validations(run)] for run in (whole, ended)]
     assert rows[0] == rows[1]
     assert len(rows[0]) == 5
-    best = [(run / "best" / "policy.safetensors").read_bytes() for run in (whole, killed)]
+    best = [(run / "best" / "policy.safetensors").read_bytes() for run in (whole, ended)]
     assert best[0] == best[1]
 
 

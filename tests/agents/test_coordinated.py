@@ -128,10 +128,10 @@ def test_a_plan_in_the_rings_order_keeps_its_main_green() -> None:
     assert {timing.stage: timing.go_s for timing in led.stages} == SPLITS
 
 
-def test_no_stage_is_red_for_too_long_where_sumo_takes_over(
+def test_stages_follow_each_other_in_one_order_also_where_sumo_takes_over(
     jincheng: Scenario, shorten: Callable[..., Scenario]
 ) -> None:
-    """Left turns of the main road follow its green in the plan, and in the rings come before it."""
+    """The plan has the main road's left turns after its green, the rings before it: else they would wait twice."""
     short = shorten(jincheng, duration_s=500)
     log = run(Coordinated(plan="existing"), short, "AM", 10_000)["J11"]
     stages = "".join(str(stage) for _, stage in log)

@@ -155,9 +155,35 @@ def test_a_killed_process_is_replaced_and_nothing_changes(
             seen.append(env.step(stages(env, k // 4 % 3))[0])
     finally:
         env.close()
+    env.close()  # twice does no harm
     assert (np.stack(seen) == undisturbed).all()
     (line,) = caplog.messages
     assert line.startswith("a SUMO process ended unexpectedly: replaced, its episode repeated")
+
+
+def test_episodes_go_on_in_another_environment(short: Scenario, shared: CorridorVecEnv) -> None:
+    """From within the first episode, at its very end, and from within the next; also if a process dies on the way."""
+    for steps in (5, 12, 15):
+        before = roll(shared, 7, steps)[-1]
+        state = shared.state()
+        other = CorridorVecEnv(short, processes=2)
+        try:
+            os.kill(other._workers[0].process.pid, signal.SIGKILL)
+            assert (other.restore(state) == before).all()
+            for _ in range(12):
+                assert (other.step(stages(other, 1))[0] == shared.step(stages(shared, 1))[0]).all()
+        finally:
+            other.close()
+
+
+def test_episodes_of_another_number_of_processes_do_not_go_on(short: Scenario, shared: CorridorVecEnv) -> None:
+    roll(shared, 7, 1)
+    other = CorridorVecEnv(short, processes=1)
+    try:
+        with pytest.raises(ValueError, match="its episodes are those of 2 processes, not 1"):
+            other.restore(shared.state())
+    finally:
+        other.close()
 
 
 def test_processes_that_die_again_and_again_are_an_error_not_a_hang(
