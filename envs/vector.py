@@ -93,7 +93,7 @@ class CorridorVecEnv(VecEnv):
         """
         streams, seeds, actions = state["streams"], state["seeds"], state["actions"]
         if len(seeds) != len(self._workers):
-            raise ValueError(f"its episodes are those of {len(seeds)} processes, not {len(self._workers)}")
+            raise ValueError(f"its episodes are those of processes={len(seeds)}, not {len(self._workers)}")
         if any(rows.shape[1] != len(self.signals) for rows in actions):
             raise ValueError(f"its episodes are not those of {len(self.signals)} signals")
         for stream, saved in zip(self._streams, streams, strict=True):

@@ -180,7 +180,7 @@ def test_episodes_of_another_number_of_processes_do_not_go_on(short: Scenario, s
     roll(shared, 7, 1)
     other = CorridorVecEnv(short, processes=1)
     try:
-        with pytest.raises(ValueError, match="its episodes are those of 2 processes, not 1"):
+        with pytest.raises(ValueError, match="its episodes are those of processes=2, not 1"):
             other.restore(shared.state())
     finally:
         other.close()
