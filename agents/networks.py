@@ -32,16 +32,17 @@ class _StageEncoder(nn.Module):
         return embedded, torch.cat([mean, present], dim=1)
 
 
-PRIOR = {"approaching": 4.0, "standing": 4.0, "standing_per_lane": 4.0, "leaving": -2.0, "red": 4.0, "present": 1.5}
+PRIOR = {"approaching": 4.0, "standing": 4.0, "standing_per_lane": 4.0, "leaving": -2.0, "red": 6.0, "present": 1.5}
+HOLDING = {"approaching": 30.0, "standing": 20.0}  # for the stage that is shown, on top: a served queue is let through
 
 
 class StageScorer(nn.Module):
     """One score per stage (logits or Q values), ``FORBIDDEN`` where the mask is off.
 
-    With ``prior`` the untrained scores are those of a soft max-pressure rule that likes to stay and minds who waited
-    long, through a linear path beside the network: learning starts from sensible traffic instead of gridlock. All of it
-    is trained on. The linear path has weights of its own for the stage that is shown, since to hold a green is
-    another question than to begin one.
+    With ``prior`` the untrained scores are those of a soft max-pressure rule that holds a green while vehicles come to
+    it and minds who waited long, through a linear path beside the network: learning starts from sensible traffic
+    instead of gridlock. All of it is trained on. The linear path has weights of its own for the stage that is shown,
+    since to hold a green is another question than to begin one.
     """
 
     def __init__(self, hidden: int = 64, prior: bool = False) -> None:
@@ -57,6 +58,8 @@ class StageScorer(nn.Module):
                 last.weight.mul_(0.1)
                 for name, weight in PRIOR.items():
                     self.linear.weight[0, STAGE_FEATURES.index(name)] = weight
+                for name, weight in HOLDING.items():
+                    self.linear.weight[0, F + STAGE_FEATURES.index(name)] = weight
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from greenband.agents.networks import FORBIDDEN, PRIOR, StageScorer, StageValue
+from greenband.agents.networks import FORBIDDEN, HOLDING, PRIOR, StageScorer, StageValue
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, SIGNAL_FEATURES, STAGE_FEATURES
 
 F = len(STAGE_FEATURES)
@@ -99,7 +99,21 @@ def test_the_prior_prefers_queues_long_waits_and_staying() -> None:
         assert (scores.argmin() == 2) == (weight < 0), name
 
 
+def test_the_prior_holds_a_green_for_those_that_come_and_ends_it_when_they_have_passed() -> None:
+    def wanted(coming_veh: int) -> int:
+        table, signal = torch.zeros(1, MAX_STAGES, F), torch.zeros(1, len(SIGNAL_FEATURES))
+        table[:, :4, :2] = 1.0
+        table[:, 1, STAGE_FEATURES.index("present")] = 1.0
+        table[:, 1, STAGE_FEATURES.index("approaching")] = coming_veh / 40
+        table[:, 2, STAGE_FEATURES.index("standing")] = 20 / 40
+        table[:, 2, STAGE_FEATURES.index("red")] = 60 / 120
+        return int(StageScorer(64, prior=True)(join(table, signal))[0, :4].argmax())
+
+    assert wanted(coming_veh=10) == 1
+    assert wanted(coming_veh=0) == 2
+
+
 def test_layout_is_what_the_observation_says() -> None:
     assert observations(1, 4).shape == (1, OBSERVATION_SIZE)
     assert STAGE_FEATURES[:3] == ("allowed", "exists", "present")
-    assert set(PRIOR) <= set(STAGE_FEATURES)
+    assert {*PRIOR, *HOLDING} <= set(STAGE_FEATURES)
