@@ -21,7 +21,7 @@ def ppo(
     env: VecEnv, seed: int, progress: Fraction, log_dir: Path, *, hidden: int, learning_rate: float, **settings: Any
 ) -> PPO:
     """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3."""
-    _check_numbers(settings)
+    _check_numbers({"hidden": hidden, "learning_rate": learning_rate, **settings})
     settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * env.num_envs)
     return PPO(
         StageActorCritic,
@@ -39,7 +39,7 @@ def dqn(
     env: VecEnv, seed: int, progress: Fraction, log_dir: Path, *, hidden: int, learning_rate: float, **settings: Any
 ) -> MaskedDQN:
     """A DQN learner; arguments as for ``ppo``."""
-    _check_numbers(settings)
+    _check_numbers({"hidden": hidden, "learning_rate": learning_rate, **settings})
     learner = MaskedDQN(
         StageQPolicy,
         env,

@@ -152,6 +152,8 @@ def test_a_bad_checkpoint_is_refused_and_runs_no_code(tiny: Path, finished: Path
         ("env.demand=[-1.0]", "demand factors must be above 0"),
         ("sensing.range_m=-1", "sensing range_m must be above 0"),
         ("agent.gamma=x", "agent.gamma='x': must be a number"),
+        ("agent.hidden=x", "agent.hidden='x': must be a number"),
+        ("agent.learning_rate=x", "agent.learning_rate='x': must be a number"),
         ("+agent.gama=0.9", "gama"),
     ],
 )
