@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from greenband import registry
 from greenband.control import ControlLoop
+from greenband.envs.curriculum import Lesson, curriculum
 from greenband.envs.rewards import RewardTerms, RewardWeights
 from greenband.errors import BadInput, UnknownName
 from greenband.observation import Encoder
@@ -28,6 +29,7 @@ class EpisodeConfig:
     """What an episode is. Each one draws a period and a factor on demand at random; ``interval_s`` between decisions.
 
     ``signals`` are those under the learner's control, all by default; ``others`` names the controller of the rest.
+    A ``curriculum`` narrows what is drawn while a training is young: lessons in the order of their ends, then the rest.
 
     Raises:
         BadInput: a value is out of range.
@@ -35,6 +37,7 @@ class EpisodeConfig:
 
     periods: Sequence[str] = ("AM",)
     demand: Sequence[float] = (1.0,)
+    curriculum: Sequence[Lesson] = ()
     interval_s: int = 5
     sensing: SensingConfig = field(default_factory=SensingConfig)
     reward: RewardWeights = field(default_factory=RewardWeights)
@@ -45,10 +48,31 @@ class EpisodeConfig:
     def __post_init__(self) -> None:
         if self.interval_s < 1:
             raise BadInput(f"interval_s must be at least 1 s, not {self.interval_s}")
-        if not self.periods or not self.demand:
-            raise BadInput("an episode needs at least one period and one demand factor")
-        if not all(factor > 0 for factor in self.demand):
-            raise BadInput(f"demand factors must be above 0, not {', '.join(map(str, self.demand))}")
+        object.__setattr__(self, "curriculum", curriculum(self.curriculum))  # a configuration file has plain mappings
+        for lesson in range(len(self.curriculum) + 1):
+            periods, demand = self.drawn(lesson)
+            if not periods or not demand:
+                raise BadInput("an episode needs at least one period and one demand factor")
+            if not all(factor > 0 for factor in demand):
+                raise BadInput(f"demand factors must be above 0, not {', '.join(map(str, demand))}")
+            if strange := [period for period in periods if period not in self.periods]:
+                raise BadInput(
+                    f"curriculum: period {strange[0]} is not among the training's: {', '.join(self.periods)}"
+                )
+
+    def lesson(self, progress: float) -> int:
+        """Index of the lesson when that share of the training is over; past the last it is their number."""
+        return sum(progress >= lesson.until for lesson in self.curriculum)
+
+    def drawn(self, lesson: int) -> tuple[Sequence[str], Sequence[float]]:
+        """Periods and demand factors that a lesson's episodes draw from."""
+        if lesson >= len(self.curriculum):
+            return self.periods, self.demand
+        part = self.curriculum[lesson]
+        return (
+            self.periods if part.periods is None else part.periods,
+            self.demand if part.demand is None else part.demand,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,13 +111,17 @@ class Session:
         self._rewards = {period: RewardTerms(loop, config.reward) for period, loop in self._loops.items()}
         self._encoder = Encoder(scenario.network, self._loop.limits)
 
-    def reset(self, seed: int) -> npt.NDArray[np.float32]:
-        """Start the episode that this seed stands for; returns observations ``[signals, OBSERVATION_SIZE]``."""
+    def reset(self, seed: int, lesson: int | None = None) -> npt.NDArray[np.float32]:
+        """Start the episode that this seed, and lesson of the curriculum, stand for; without one it is past the last.
+
+        Returns observations ``[signals, OBSERVATION_SIZE]``.
+        """
         self.close()
         rng = np.random.default_rng(seed)
-        self._period = str(rng.choice(list(self.config.periods)))
+        periods, demand = self.config.drawn(len(self.config.curriculum) if lesson is None else lesson)
+        self._period = str(rng.choice(list(periods)))
         self._loop = self._loops[self._period]
-        factor = float(rng.choice(list(self.config.demand)))
+        factor = float(rng.choice(list(demand)))
         begin_with = self._others.reset(self.scenario, self._period) if self._others is not None else None
         measurement = self._loop.reset(seed, begin_with=begin_with, demand=factor, backend=self.config.backend)
         self._encoder.reset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,20 @@ class CorridorVecEnv(VecEnv):
         scenario: what to run; ``config``: what an episode is.
         processes: number of SUMO processes.
         seed: fixes the stream of episode seeds.
+        progress: tells the share of the training that is over, by which the curriculum's lesson is chosen.
     """
 
     def __init__(
-        self, scenario: Scenario, config: EpisodeConfig | None = None, processes: int = 1, seed: int = 0
+        self,
+        scenario: Scenario,
+        config: EpisodeConfig | None = None,
+        processes: int = 1,
+        seed: int = 0,
+        progress: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.scenario, self.config = scenario, config or EpisodeConfig()
         self.signals = controlled_signals(scenario, self.config)
+        self._progress = progress
         self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
         self._workers = [Worker(scenario, self.config) for _ in range(processes)]
         super().__init__(processes * len(self.signals), observation_space(), action_space())
@@ -46,7 +53,7 @@ class CorridorVecEnv(VecEnv):
     def reset(self) -> npt.NDArray[np.float32]:
         """Start a fresh episode in every process; observations of shape ``[slots, OBSERVATION_SIZE]``."""
         for k, worker in enumerate(self._workers):
-            worker.send("reset", self._next_seed(k))
+            worker.send("reset", self._next_episode(k))
         for k, worker in enumerate(self._workers):
             self._observations[self._slots(k)] = worker.receive()
         return self._observations.copy()
@@ -67,7 +74,7 @@ class CorridorVecEnv(VecEnv):
             self._observations[slots], rewards[slots], dones[slots] = step.observations, step.rewards, step.truncated
             infos.extend(_infos(step))
             if step.truncated:
-                worker.send("reset", self._next_seed(k))
+                worker.send("reset", self._next_episode(k))
                 ended.append(k)
         for k in ended:
             self._observations[self._slots(k)] = self._workers[k].receive()
@@ -78,7 +85,7 @@ class CorridorVecEnv(VecEnv):
         episodes = [worker.episode for worker in self._workers]
         return {
             "streams": [json.dumps(stream.bit_generator.state) for stream in self._streams],
-            "seeds": [seed for seed, _ in episodes],
+            "begun": [list(begun) for begun, _ in episodes],
             "actions": [
                 torch.from_numpy(np.array(actions, np.int64).reshape(-1, len(self.signals))) for _, actions in episodes
             ],
@@ -91,15 +98,15 @@ class CorridorVecEnv(VecEnv):
             ValueError: that one had another number of processes or signals.
             SimulationError: SUMO failed.
         """
-        streams, seeds, actions = state["streams"], state["seeds"], state["actions"]
-        if len(seeds) != len(self._workers):
-            raise ValueError(f"its episodes are those of processes={len(seeds)}, not {len(self._workers)}")
+        streams, begun, actions = state["streams"], state["begun"], state["actions"]
+        if len(begun) != len(self._workers):
+            raise ValueError(f"its episodes are those of processes={len(begun)}, not {len(self._workers)}")
         if any(rows.shape[1] != len(self.signals) for rows in actions):
             raise ValueError(f"its episodes are not those of {len(self.signals)} signals")
         for stream, saved in zip(self._streams, streams, strict=True):
             stream.bit_generator.state = json.loads(saved)
-        for worker, seed in zip(self._workers, seeds, strict=True):
-            worker.send("reset", seed)
+        for worker, (seed, lesson) in zip(self._workers, begun, strict=True):
+            worker.send("reset", (seed, lesson))
         for k, worker in enumerate(self._workers):
             self._observations[self._slots(k)] = worker.receive()
         for step in range(max(len(rows) for rows in actions)):
@@ -146,8 +153,9 @@ class CorridorVecEnv(VecEnv):
     def _slots(self, k: int) -> slice:
         return slice(k * len(self.signals), (k + 1) * len(self.signals))
 
-    def _next_seed(self, k: int) -> int:
-        return fresh_seed(self._streams[k])
+    def _next_episode(self, k: int) -> tuple[int, int]:
+        """Seed and lesson."""
+        return fresh_seed(self._streams[k]), self.config.lesson(self._progress())
 
 
 def _infos(step: Step) -> list[dict[str, Any]]:

@@ -37,13 +37,13 @@ class Worker:
         self._start()
 
     @property
-    def episode(self) -> tuple[int, list[Any]]:
-        """Seed of this episode and the actions so far."""
-        (_, seed), *steps = self._episode
-        return seed, [actions for _, actions in steps]
+    def episode(self) -> tuple[tuple[int, int], list[Any]]:
+        """Seed and lesson of this episode, and the actions so far."""
+        (_, begun), *steps = self._episode
+        return begun, [actions for _, actions in steps]
 
     def send(self, command: str, value: Any) -> None:
-        """Ask for something: ``reset`` with a seed, or ``step`` with the signals' actions."""
+        """Ask for something: ``reset`` with a seed and a lesson, or ``step`` with the signals' actions."""
         if command == "reset":
             self._episode, self._told, self._heard = [], 0, 0
         self._episode.append((command, value))
@@ -115,7 +115,7 @@ def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
             command, value = pipe.recv()
             if command == "close":
                 return
-            pipe.send(session.reset(value) if command == "reset" else session.step(value))
+            pipe.send(session.reset(*value) if command == "reset" else session.step(value))
     except GreenbandError as error:
         pipe.send(error)
     except (EOFError, BrokenPipeError):

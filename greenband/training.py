@@ -38,6 +38,7 @@ __all__ = ["TrainingRun", "train"]
 CHECKPOINT, CONFIG, VALIDATION = "checkpoint.pt", "config.yaml", "validation.csv"
 VALIDATION_SEEDS = range(1000, 1100)
 LEARNED = "greenband.agents.learned"
+NO_BETTER = "validations in a row brought no better policy"
 SAVE_EVERY_S, SAVE_REPLAY_EVERY_S = 30.0, 120.0  # a replay buffer is large
 
 
@@ -47,6 +48,7 @@ class _Validation(BaseModel):
     seeds: str
     every_steps: int = Field(gt=0)
     jobs: int = Field(ge=1)
+    patience: int | None = Field(gt=0)
 
 
 class _Settings(BaseModel):
@@ -81,6 +83,7 @@ class _State:
     best_delay_s: float = float("inf")
     best_steps: int = 0
     next_validation: int = 0
+    since_best: int = 0  # validations
 
 
 class TrainingRun:
@@ -145,6 +148,8 @@ class TrainingRun:
             self._load(learner)
             if self.progress >= 1.0:
                 raise BadInput(f"{self.folder}: the run is finished; give more steps= or minutes= to go on")
+            if self._stale:
+                raise BadInput(f"{self.folder}: the run is finished: {self._state.since_best} {NO_BETTER}")
             settings = {**self.config, "resume": None}
             write_text(self.folder / CONFIG, yaml.safe_dump(settings, sort_keys=False))
             with interrupts.deferred(self._ask_to_stop):
@@ -179,6 +184,7 @@ class TrainingRun:
             config=episode,
             processes=self._settings.processes,
             seed=self._settings.seed,
+            progress=lambda: self.progress,
         )
 
     def _learn(self, learner: Learner) -> None:
@@ -210,12 +216,20 @@ class TrainingRun:
             if not self._ending:
                 self._snapshot = checkpoint.snapshot(learner)
             self._checkpoint(learner, bar, task)
+            if self._stale:
+                bar.console.print(f"ended early: {self._state.since_best} {NO_BETTER}")
 
     @property
     def _ending(self) -> bool:
         """Whether the run is to end before its steps are done."""
         minutes = self._settings.minutes
-        return self._stop or (minutes is not None and self._seconds() >= 60 * minutes)
+        return self._stop or self._stale or (minutes is not None and self._seconds() >= 60 * minutes)
+
+    @property
+    def _stale(self) -> bool:
+        """Whether as many validations in a row as the run has patience for brought no better policy."""
+        patience = self._settings.validation.patience
+        return patience is not None and self._state.since_best >= patience
 
     def _checkpoint(self, learner: Learner, bar: Progress, task: Any) -> None:
         """Validate and keep the policy if it is the best so far; then save everything to resume from."""
@@ -251,7 +265,9 @@ class TrainingRun:
         with path.open("a", encoding="utf-8") as file:
             violations = sum(len(run.violations) for run in runs)
             file.write(f"{head}{learner.num_timesteps},{self._seconds():.0f},{delay:.3f},{violations}\n")
+        self._state.since_best += 1
         if delay < self._state.best_delay_s:
+            self._state.since_best = 0
             self._state.best_delay_s, self._state.best_steps = delay, learner.num_timesteps
             self._keep(learner, delay)
         return delay

@@ -23,6 +23,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from greenband.agents.learned import LearnedController
+from greenband.envs.vector import CorridorVecEnv
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
 from greenband.scenario import Scenario
@@ -91,6 +92,35 @@ def test_a_run_leaves_policy_checkpoint_validation_and_log(finished: Path) -> No
     assert yaml.safe_load((finished / "config.yaml").read_text(encoding="utf-8"))["steps"] == 64
     assert isinstance(resolve(str(finished)).make(), LearnedController)
     assert resolve(str(finished)).name == "finished"
+
+
+def test_a_run_without_progress_ends_early(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    standing = ("agent.learning_rate=0", "validation.every_steps=16", "validation.patience=2", "steps=160")
+    train(composed(tiny, out, *standing))
+    assert [row["steps"] for row in validations(out)] == ["16", "32", "48"]
+    assert "ended early: 2 validations in a row brought no better policy" in capsys.readouterr().err
+    card = json.loads((out / "best" / "card.json").read_text(encoding="utf-8"))
+    assert card["steps"] == 16
+    with pytest.raises(BadInput, match="run is finished: 2 validations in a row brought no better policy"):
+        train(composed(tiny, out, *standing, f"resume={out}"))
+
+
+def test_a_curriculum_goes_by_the_share_of_the_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    real = CorridorVecEnv._next_episode
+
+    def note(self: CorridorVecEnv, k: int) -> tuple[int, int]:
+        seed, lesson = real(self, k)
+        begun.append(lesson)
+        return seed, lesson
+
+    monkeypatch.setattr(CorridorVecEnv, "_next_episode", note)
+    lessons = "env.curriculum=[{until: 0.4, demand: [0.5]}]"
+    train(composed(tiny, tmp_path / "run", lessons, "validation.every_steps=64"))
+    assert begun == [0, 0, 1, 1, 1]  # an episode is 16 decisions, a quarter of the run
 
 
 def test_starting_over_a_run_is_refused(tiny: Path, finished: Path) -> None:

@@ -26,6 +26,16 @@ from greenband.sensing import SensingConfig
         ({"demand": ()}, "at least one .*demand factor"),
         ({"demand": (1.0, -0.5)}, "demand factors must be above 0, not 1.0, -0.5"),
         ({"demand": (0.0,)}, "demand factors must be above 0"),
+        (
+            {"curriculum": [{"until": 0.5}, {"until": 0.2}]},
+            "curriculum: until must rise, above 0 and up to 1, not 0.5, 0.2",
+        ),
+        ({"curriculum": [{"until": 1.5}]}, "until must rise"),
+        ({"curriculum": [{"until": "soon"}]}, "until='soon': must be a share"),
+        ({"curriculum": [{"until": 0.5, "speed": 3}]}, "a lesson has until, and periods or demand"),
+        ({"curriculum": ["easy"]}, "'easy': a lesson has"),
+        ({"curriculum": [{"until": 0.5, "periods": ["PM"]}]}, "period PM is not among the training's: AM"),
+        ({"curriculum": [{"until": 0.5, "demand": [0]}]}, "demand factors must be above 0, not 0"),
     ],
 )
 def test_what_a_configuration_refuses(change: dict[str, Any], message: str) -> None:
@@ -75,6 +85,34 @@ def test_periods_and_demand_are_drawn_by_the_seed(jincheng: Scenario, monkeypatc
         session.close()
     assert drawn[:12] == drawn[12:]
     assert set(drawn) == {(period, factor) for period in periods for factor in (0.5, 1.0)}
+
+
+def test_a_curriculum_narrows_what_is_drawn_while_the_training_is_young(
+    jincheng: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, float]] = []
+
+    def note(self: ControlLoop, seed: int, **settings: Any) -> Any:
+        drawn.append((self.period_name, settings["demand"]))
+        return real(self, seed, **settings)
+
+    real = ControlLoop.reset
+    monkeypatch.setattr(ControlLoop, "reset", note)
+    lessons = [{"until": 0.25, "demand": [0.5]}, {"until": 0.5, "periods": ["OFF"]}]
+    config = EpisodeConfig(periods=("AM", "OFF"), demand=(1.0, 2.0), curriculum=lessons)  # type: ignore[arg-type]
+    assert [config.lesson(progress) for progress in (0.0, 0.24, 0.25, 0.5, 1.0)] == [0, 0, 1, 2, 2]
+    session = Session(jincheng, config)
+    try:
+        for lesson in (0, 1, 2, None):
+            for seed in range(10_000, 10_010):
+                session.reset(seed, lesson)
+    finally:
+        session.close()
+    assert set(drawn[:10]) == {("AM", 0.5), ("OFF", 0.5)}
+    assert set(drawn[10:20]) == {("OFF", 1.0), ("OFF", 2.0)}
+    assert {period for period, _ in drawn[20:30]} == {"AM", "OFF"}
+    assert {factor for _, factor in drawn[20:30]} == {1.0, 2.0}
+    assert drawn[20:30] == drawn[30:]
 
 
 def test_more_demand_brings_more_vehicles(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
