@@ -99,7 +99,7 @@ def test_a_curriculum_narrows_what_is_drawn_while_the_training_is_young(
     real = ControlLoop.reset
     monkeypatch.setattr(ControlLoop, "reset", note)
     lessons = [{"until": 0.25, "demand": [0.5]}, {"until": 0.5, "periods": ["OFF"]}]
-    config = EpisodeConfig(periods=("AM", "OFF"), demand=(1.0, 2.0), curriculum=lessons)  # type: ignore[arg-type]
+    config = EpisodeConfig(periods=("AM", "OFF"), demand=(1.0, 2.0), curriculum=lessons)
     assert [config.lesson(progress) for progress in (0.0, 0.24, 0.25, 0.5, 1.0)] == [0, 0, 1, 2, 2]
     session = Session(jincheng, config)
     try:
