@@ -277,6 +277,24 @@ def report(
 
 
 @app.command()
+def results(
+    runs: Annotated[list[Path], typer.Argument(help="Training runs, or folders with runs in them, such as a sweep's.")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the learning curves into this file (.png, .pdf, .svg).")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+) -> None:
+    """Gather training runs into one table: how each choice of settings did over its seeds.
+
+    Runs with the same settings but for the seed are one row; what the rows differ in is their name. Delays are those on
+    the validation seeds; compare policies on the reporting seeds with evaluate.
+    """
+    from greenband.cli import results as command
+
+    command.run(runs, plot, json)
+
+
+@app.command()
 def doctor() -> None:
     """Check that this installation is able to run."""
     from greenband.cli import doctor as command

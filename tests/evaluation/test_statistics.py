@@ -10,9 +10,11 @@ import pytest
 from greenband.evaluation.statistics import (
     bootstrap_ci95,
     interquartile_mean,
+    interquartile_mean_ci95,
     mean,
     median,
     paired_difference,
+    probability_below,
     wilcoxon_p,
 )
 
@@ -112,3 +114,18 @@ def test_seeds_without_a_value_count_nowhere() -> None:
     assert math.isnan(difference)
     assert interval is None
     assert wilcoxon_p([49, unknown, 48], [50, 1, 50.5]) == wilcoxon_p([49, 48], [50, 50.5])
+
+
+def test_probability_below_counts_pairs_and_half_of_ties() -> None:
+    probability, interval = probability_below([1.0, 2.0], [2.0, 3.0]) or (0.0, None)
+    assert (probability, interval) == (3.5 / 4, (0.5, 1.0))
+    assert probability_below([1.0], [2.0, 0.0]) == (0.5, None)
+    assert probability_below([], [1.0]) is None
+    low, high = (probability_below(list(range(10)), list(range(10))) or (0, None))[1] or (0, 0)
+    assert low < 0.5 < high
+
+
+def test_interval_of_the_interquartile_mean_minds_no_outlier() -> None:
+    low, high = interquartile_mean_ci95([*range(10, 20), 1000]) or (0.0, 0.0)
+    assert 10 < low < interquartile_mean([*range(10, 20), 1000]) < high < 250
+    assert interquartile_mean_ci95([3.0]) is None
