@@ -37,6 +37,8 @@ def save_policy(folder: Path, scorer: StageScorer, card: Mapping[str, Any]) -> N
 class LearnedController:
     """A trained stage scorer that always asks for the best-scored allowed stage.
 
+    ``network`` is the scorer.
+
     Args:
         folder: where ``save_policy`` wrote.
 
@@ -53,12 +55,12 @@ class LearnedController:
                 f" this version has {OBSERVATION_SIZE}"
             )
         self.interval_s = int(card["interval_s"])
-        self._network = StageScorer(int(card["hidden"]))
+        self.network = StageScorer(int(card["hidden"]))
         try:
-            self._network.load_state_dict(load_file(folder / WEIGHTS))
+            self.network.load_state_dict(load_file(folder / WEIGHTS))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise BadInput(f"{folder / WEIGHTS}: not the weights of a policy: {error}") from error
-        self._network.eval()
+        self.network.eval()
         self._names: list[str] = []
 
     def reset(self, scenario: Scenario, period: str) -> None:
@@ -72,7 +74,7 @@ class LearnedController:
         """Best-scored allowed stage per signal."""
         observations = torch.from_numpy(self._encoder.encode(measurement))
         with torch.inference_mode():
-            stages = self._network(observations).argmax(dim=1).tolist()
+            stages = self.network(observations).argmax(dim=1).tolist()
         return dict(zip(self._names, stages, strict=True))
 
 

@@ -246,12 +246,15 @@ def plan(
 
 @app.command()
 def export(
-    plans: Annotated[list[Path], typer.Argument(help="Plan files, or folders that hold one.")],
+    plans: Annotated[list[Path], typer.Argument(help="Plan files, or folders that hold one; policies for onnx.")],
     out: Annotated[Path, typer.Option(help="Folder for the tables.")],
-    format: Annotated[str, typer.Option(help="json, csv, sumo, a list of them, or all.")] = "all",
+    format: Annotated[str, typer.Option(help="json, csv, sumo, a list of them, or all; or onnx.")] = "all",
     scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If the plan's own is not at hand.")] = None,
 ) -> None:
-    """Write timing tables for controllers."""
+    """Write timing tables for controllers; or a policy itself, with --format onnx, for programs without torch.
+
+    ONNX needs the extra packages of greenband[onnx].
+    """
     from greenband.cli import export as command
 
     command.run(plans, out, format, scenario)

@@ -12,7 +12,7 @@ from greenband.control import Controller
 from greenband.errors import BadInput, UnknownName
 from greenband.sensing import SensingConfig
 
-__all__ = ["NAMED", "Subject", "resolve"]
+__all__ = ["NAMED", "Subject", "policy_folder", "resolve"]
 
 NAMED = "greenband.registry.controller"  # the target of a controller called by its name
 
@@ -56,13 +56,18 @@ def resolve(text: str) -> Subject:
     path = Path(text)
     if not path.exists():
         raise UnknownName("subject (or no such file)", text, registry.names("controller"))
-    for folder in (path, path / "best", path.parent if path.name == "policy.safetensors" else path):
-        if (folder / "card.json").is_file():
-            return _policy(path, folder, text)
+    if (folder := policy_folder(path)) is not None:
+        return _policy(path, folder, text)
     if path.is_dir() and (path / "config.yaml").is_file():
         raise BadInput(f"{path}: this training run has not kept a policy yet")
     formats.read_plan(path)
     return Subject(path.stem if path.is_file() else path.name, plan=path, source=text)
+
+
+def policy_folder(path: Path) -> Path | None:
+    """Where the policy is that a policy folder, a training run or a weights file stands for; None if there is none."""
+    places = (path, path / "best", path.parent if path.name == "policy.safetensors" else path)
+    return next((folder for folder in places if (folder / "card.json").is_file()), None)
 
 
 def _policy(path: Path, folder: Path, source: str) -> Subject:

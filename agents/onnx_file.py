@@ -1,0 +1,80 @@
+"""Policies as ONNX files, for programs without Python or torch.
+
+Input ``observations``, float32 of shape ``[n, OBSERVATION_SIZE]`` as ``greenband.observation`` lays them out; outputs
+``scores``, float32 of shape ``[n, MAX_STAGES]``, and ``stage``, int64 of shape ``[n]``, the best-scored allowed stage.
+The policy's card is in the file's metadata under ``card``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from greenband.agents.learned import CARD, LearnedController
+from greenband.errors import BadInput
+from greenband.files import write_bytes
+from greenband.observation import OBSERVATION_SIZE
+
+__all__ = ["write_onnx"]
+
+
+class _Decision(nn.Module):
+    """Scores, and the stage that ``LearnedController`` would choose by them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scores = self.network(observations)
+        return scores, scores.argmax(dim=1)
+
+
+def write_onnx(folder: Path, path: Path) -> None:
+    """Write the policy that ``folder`` holds into one ONNX file.
+
+    Raises:
+        BadInput: the folder holds no policy of this version, or the packages of the extra ``onnx`` are missing.
+    """
+    network = LearnedController(folder).network
+    try:
+        import onnxscript  # noqa: F401  torch's exporter needs both, and would say so by a traceback
+        from onnx import StringStringEntryProto
+    except ImportError as error:
+        raise BadInput(f'ONNX needs more packages: pip install "greenband[onnx]" ({error})') from error
+    example = torch.zeros(2, OBSERVATION_SIZE)
+    with _silent():
+        program = torch.onnx.export(
+            _Decision(network).eval(),
+            (example,),
+            input_names=["observations"],
+            output_names=["scores", "stage"],
+            dynamic_shapes={"observations": {0: torch.export.Dim("n", min=1)}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    card = (folder / CARD).read_text(encoding="utf-8")
+    model.metadata_props.append(StringStringEntryProto(key="card", value=card))
+    write_bytes(path, model.SerializeToString())
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """The exporter tells of its steps on stdout and warns of its own parts."""
+    level = logging.root.manager.disable
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(level)
