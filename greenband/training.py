@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ from greenband.errors import BadInput, SimulationError
 from greenband.evaluation import Subject, parse_seeds
 from greenband.evaluation.runner import Task, run_all
 from greenband.files import write_bytes, write_text
+from greenband.revision import revision
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
+from greenband.tracking import Tracker, trackers
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -59,6 +61,7 @@ class _Settings(BaseModel):
     steps: int = Field(gt=0)
     minutes: float | None = Field(gt=0)
     validation: _Validation
+    trackers: list[str]
     scenario: dict[str, Any]
     env: dict[str, Any]
     agent: dict[str, Any]
@@ -118,6 +121,8 @@ class TrainingRun:
         self._saved = self._started
         self._validated = -1, -1  # steps and updates at the last validation
         self._stop = False
+        self._trackers: list[Tracker] = []
+        self._revision = revision()
         self._snapshot: dict[str, Any] | None = None  # of the learner, as the last rollout began
         self._fresh = False  # whether that is the present one
 
@@ -152,10 +157,13 @@ class TrainingRun:
                 raise BadInput(f"{self.folder}: the run is finished: {self._state.since_best} {NO_BETTER}")
             settings = {**self.config, "resume": None}
             write_text(self.folder / CONFIG, yaml.safe_dump(settings, sort_keys=False))
+            self._trackers = trackers(self._settings.trackers, self.folder, settings)
             with interrupts.deferred(self._ask_to_stop):
                 self._learn(learner)
         finally:
             env.close()
+            for tracker in self._trackers:
+                tracker.close()
         if self._stop:
             raise KeyboardInterrupt(f"{self.folder} keeps a checkpoint")
         return self.folder / "best"
@@ -212,7 +220,9 @@ class TrainingRun:
                 self._state.next_validation = self._settings.validation.every_steps
             remaining = self._settings.steps - self._state.steps
             if remaining > 0 and self.progress < 1.0:
-                learner.learn(remaining, callback=_callback(before_rollout, after_step), reset_num_timesteps=False)
+                learner.learn(
+                    remaining, callback=_callback(before_rollout, after_step, self._trackers), reset_num_timesteps=False
+                )
             if not self._ending:
                 self._snapshot = checkpoint.snapshot(learner)
             self._checkpoint(learner, bar, task)
@@ -282,6 +292,7 @@ class TrainingRun:
     def _write_policy(self, learner: Learner, folder: Path, delay: float | None) -> None:
         card = {
             "greenband": __version__,
+            "revision": self._revision,
             "sumo": sumo.version_string(),
             "scenario": self.scenario.name,
             "periods": list(self.config["env"]["periods"]),
@@ -290,6 +301,7 @@ class TrainingRun:
             "seed": self._settings.seed,
             "steps": learner.num_timesteps,
             "validation": {"seeds": list(self._validation_seeds), "delay_s": delay},
+            "config": {name: value for name, value in self.config.items() if name not in ("out", "resume")},
         }
         network = learner.policy.scorer()  # type: ignore[operator]
         registry.instantiate({"_target_": f"{LEARNED}.save_policy"}, folder=folder, scorer=network, card=card)
@@ -337,10 +349,25 @@ def _refuse_foreign_targets(config: Mapping[str, Any], source: Path) -> None:
             raise BadInput(f"{source}: refuses to call {target!r}, which no shipped configuration does")
 
 
-def _callback(before_rollout: Callable[[], None], after_step: Callable[[], bool]) -> Any:
+def _callback(before_rollout: Callable[[], None], after_step: Callable[[], bool], beside: Sequence[Tracker]) -> Any:
+    """Calls these, and sends the figures beside TensorBoard too."""
     from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.logger import KVWriter
+
+    class Beside(KVWriter):
+        def __init__(self, tracker: Tracker) -> None:
+            self._tracker = tracker
+
+        def write(self, key_values: dict[str, Any], key_excluded: dict[str, Any], step: int = 0) -> None:
+            self._tracker.write(key_values, step)
+
+        def close(self) -> None:  # the run itself closes it
+            pass
 
     class Watch(BaseCallback):
+        def _on_training_start(self) -> None:
+            self.logger.output_formats.extend(map(Beside, beside))
+
         def _on_rollout_start(self) -> None:
             before_rollout()
 

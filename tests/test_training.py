@@ -22,10 +22,12 @@ import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from greenband import tracking
 from greenband.agents.learned import LearnedController
 from greenband.envs.vector import CorridorVecEnv
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
+from greenband.revision import revision
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
 from greenband.training import train
@@ -86,6 +88,8 @@ def test_a_run_leaves_policy_checkpoint_validation_and_log(finished: Path) -> No
         "delay_s": pytest.approx(min(float(r["delay_s"]) for r in rows), abs=1e-3),
     }
     assert (card["scenario"], card["periods"], card["seed"]) == ("tiny", ["AM"], 0)
+    assert card["config"]["agent"]["n_steps"] == 16
+    assert card["revision"] == revision()
     assert SensingConfig(**card["sensing"]) == resolve(str(finished)).sensing == SensingConfig()
     assert checkpoint(finished)["state"]["steps"] == 64
     assert list((finished / "tensorboard").rglob("events.*"))
@@ -106,6 +110,32 @@ def test_a_run_without_progress_ends_early(
     assert card["steps"] == 16
     with pytest.raises(BadInput, match="run is finished: 2 validations in a row brought no better policy"):
         train(composed(tiny, out, *standing, f"resume={out}"))
+
+
+def test_figures_go_to_trackers_too(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, dict[str, Any]]] = []
+
+    class Noted:
+        id = "7"
+
+        def __init__(self, folder: Path, settings: dict[str, Any], known: str | None) -> None:
+            assert (folder, settings["seed"], known) == (tmp_path / "run", 0, None)
+
+        def write(self, figures: dict[str, Any], step: int) -> None:
+            seen.append((step, dict(figures)))
+
+        def close(self) -> None:
+            seen.append((-1, {}))
+
+    monkeypatch.setitem(tracking.TRACKERS, "mlflow", Noted)
+    train(composed(tiny, tmp_path / "run", "trackers=[mlflow]", "validation.every_steps=16"))
+    assert seen[-1] == (-1, {})
+    delays = [figures["validation/delay_s"] for _, figures in seen if "validation/delay_s" in figures]
+    noted = [float(row["delay_s"]) for row in validations(tmp_path / "run")]
+    assert delays == pytest.approx(noted[: len(delays)], abs=1e-3)
+    assert len(delays) >= 2
+    with pytest.raises(BadInput, match="unknown tracker 'tensorbord'"):
+        train(composed(tiny, tmp_path / "other", "trackers=[tensorbord]"))
 
 
 def test_a_curriculum_goes_by_the_share_of_the_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
