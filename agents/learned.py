@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -21,7 +23,7 @@ from greenband.observation import OBSERVATION_SIZE, Encoder
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 
-__all__ = ["LearnedController", "save_policy"]
+__all__ = ["LearnedController", "copy_policy", "save_policy"]
 
 WEIGHTS, CARD = "policy.safetensors", "card.json"
 
@@ -32,6 +34,24 @@ def save_policy(folder: Path, scorer: StageScorer, card: Mapping[str, Any]) -> N
     facts = {"hidden": scorer.hidden, "observation_size": OBSERVATION_SIZE}
     write_bytes(folder / WEIGHTS, save(tensors))
     write_text(folder / CARD, json.dumps({**card, **facts}, indent=1) + "\n")
+
+
+def _policy_folder(path: Path | str) -> Path:
+    """Where the policy is that a policy folder or a training run stands for."""
+    run = Path(path) / "best"
+    return run if (run / CARD).is_file() else Path(path)
+
+
+def copy_policy(folder: Path | str, scorer: StageScorer) -> None:
+    """Give a scorer the weights of a policy: of a policy folder, or the best one of a training run.
+
+    Raises:
+        BadInput: there is no policy, or it has another number of units.
+    """
+    policy = LearnedController(_policy_folder(folder))
+    if policy.network.hidden != scorer.hidden:
+        raise BadInput(f"{folder}: has hidden={policy.network.hidden}, this run has agent.hidden={scorer.hidden}")
+    scorer.load_state_dict(policy.network.state_dict())
 
 
 class LearnedController:
@@ -72,10 +92,14 @@ class LearnedController:
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """Best-scored allowed stage per signal."""
-        observations = torch.from_numpy(self._encoder.encode(measurement))
-        with torch.inference_mode():
-            stages = self.network(observations).argmax(dim=1).tolist()
+        stages = self.scores(self._encoder.encode(measurement)).argmax(axis=1).tolist()
         return dict(zip(self._names, stages, strict=True))
+
+    def scores(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Of the stages, ``[n, OBSERVATION_SIZE]`` to ``[n, MAX_STAGES]``; forbidden ones are far below the others."""
+        with torch.inference_mode():
+            scores: npt.NDArray[np.float32] = self.network(torch.from_numpy(observations)).numpy()
+        return scores
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -4,30 +4,60 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
+from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, SIGNAL_FEATURES, STAGE_FEATURES
 
 __all__ = ["StageScorer", "StageValue"]
 
 F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
 FORBIDDEN = -1e8
+HEADS = 4
+GAIN = 10.0  # of the linear path: features are small, and an optimiser moves all weights alike
 
 
-class _StageEncoder(nn.Module):
-    """Embeds each stage alike, whatever its number, and pools over the stages that exist (Deep Sets, Zaheer 2017)."""
+class _Attention(nn.Module):
+    """Lets the stages of a signal look at each other: one pre-norm transformer block (Vaswani 2017, Xiong 2020)."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.embed = nn.Sequential(nn.Linear(F + G, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
+        self.before, self.after = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.look, self.gather = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.feed = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+
+    def forward(self, stages: torch.Tensor, exists: torch.Tensor) -> torch.Tensor:
+        """``[batch, stages, hidden]`` to the same shape; none looks at another that does not exist."""
+        batch, count, hidden = stages.shape
+        parts = self.look(self.before(stages)).reshape(batch, count, 3, HEADS, hidden // HEADS)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        visible = (exists[:, None] > 0.5) | torch.eye(count, dtype=torch.bool, device=stages.device)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible[:, None])
+        stages = stages + self.gather(seen.transpose(1, 2).reshape(batch, count, hidden))
+        fed: torch.Tensor = stages + self.feed(self.after(stages))
+        return fed
+
+
+class _StageEncoder(nn.Module):
+    """Embeds each stage alike, whatever its number, in view of the others; a competition of phases as in FRAP (Zheng
+    2019), by attention.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        if hidden < HEADS or hidden % HEADS:
+            raise BadInput(f"hidden={hidden}: must be a multiple of {HEADS}")
+        self.embed = nn.Sequential(nn.Linear(F + G, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+        self.attention = _Attention(hidden)
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]`` and pooled ``[batch, 2h]``."""
         batch = observations.shape[0]
         stages = observations[:, : MAX_STAGES * F].reshape(batch, MAX_STAGES, F)
         signal = observations[:, MAX_STAGES * F :].unsqueeze(1).expand(batch, MAX_STAGES, G)
-        exists = stages[:, :, 1:2]
-        embedded = self.embed(torch.cat([stages, signal], dim=2)) * exists
-        mean = embedded.sum(dim=1) / exists.sum(dim=1).clamp(min=1)
+        exists = stages[:, :, 1]
+        embedded = self.attention(self.embed(torch.cat([stages, signal], dim=2)), exists) * exists.unsqueeze(2)
+        mean = embedded.sum(dim=1) / exists.sum(dim=1, keepdim=True).clamp(min=1)
         present = (embedded * stages[:, :, 2:3]).sum(dim=1)
         return embedded, torch.cat([mean, present], dim=1)
 
@@ -49,25 +79,23 @@ class StageScorer(nn.Module):
         super().__init__()
         self.hidden = hidden
         self.encoder = _StageEncoder(hidden)
-        last = nn.Linear(hidden, 1)
-        self.score = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), last)
+        self.score = nn.Linear(hidden, 1)
         self.linear = nn.Linear(2 * F, 1, bias=False)
         with torch.no_grad():
             self.linear.weight.zero_()
             if prior:
-                last.weight.mul_(0.1)
+                self.score.weight.mul_(0.1)
                 for name, weight in PRIOR.items():
-                    self.linear.weight[0, STAGE_FEATURES.index(name)] = weight
+                    self.linear.weight[0, STAGE_FEATURES.index(name)] = weight / GAIN
                 for name, weight in HOLDING.items():
-                    self.linear.weight[0, F + STAGE_FEATURES.index(name)] = weight
+                    self.linear.weight[0, F + STAGE_FEATURES.index(name)] = weight / GAIN
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""
-        embedded, pooled = self.encoder(observations)
-        context = pooled.unsqueeze(1).expand(-1, MAX_STAGES, -1)
+        embedded, _ = self.encoder(observations)
         stages = observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
         shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
-        scores = (self.score(torch.cat([embedded, context], dim=2)) + self.linear(shown)).squeeze(2)
+        scores = (self.score(embedded) + GAIN * self.linear(shown)).squeeze(2)
         allowed = observations[:, 0 : MAX_STAGES * F : F] > 0.5
         return torch.where(allowed, scores, torch.full_like(scores, FORBIDDEN))
 

@@ -111,6 +111,11 @@ class Session:
         self._rewards = {period: RewardTerms(loop, config.reward) for period, loop in self._loops.items()}
         self._encoder = Encoder(scenario.network, self._loop.limits)
 
+    @property
+    def loop(self) -> ControlLoop:
+        """The control loop of the present episode."""
+        return self._loop
+
     def reset(self, seed: int, lesson: int | None = None) -> npt.NDArray[np.float32]:
         """Start the episode that this seed, and lesson of the curriculum, stand for; without one it is past the last.
 

@@ -1,0 +1,135 @@
+"""Fits a stage scorer to what alternatives cost, so that its best-scored stage is the one with the least cost.
+
+Approximate policy iteration by rollouts (Lagoudakis and Parr, ICML 2003): differences of scores are regressed on
+differences of cost, by a Huber loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from greenband.agents.learned import copy_policy
+from greenband.agents.networks import StageScorer
+from greenband.errors import BadInput
+
+__all__ = ["Fit", "Rollouts", "Rows"]
+
+SCALE = 100.0  # vehicle seconds to a score of 1
+LARGEST = 6.0  # differences beyond are cut off: what is far off need not be told apart
+HELD_OUT = 0.1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Decisions with one alternative each: ``[n, OBSERVATION_SIZE]``, ``[n]``, ``[n]``, ``[n, steps, costs]``."""
+
+    observations: npt.NDArray[np.float32]
+    chosen: npt.NDArray[np.int64]
+    tried: npt.NDArray[np.int64]
+    costs: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted scorer, the number of rows, and the share of variance that it explains in those that it did not see."""
+
+    scorer: StageScorer
+    rows: int
+    explained: float
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Settings of rounds and fit.
+
+    Args:
+        branches: where simulations branch, see ``greenband.envs.branches.BranchConfig``.
+        episodes: of a round.
+        window: newest rounds that a fit uses.
+        hidden: units a layer.
+        discount: of cost, per decision interval.
+        mainline: weight of a mainline vehicle's lost time, beside 1 that it has as a vehicle.
+        waiting: weight of time spent standing for longer than the patience.
+        epochs: over the rows.
+        batch_size: rows.
+        learning_rate: highest; it rises and falls over the fit.
+        weight_decay: of AdamW.
+
+    Raises:
+        BadInput: a value is out of range.
+    """
+
+    branches: Mapping[str, Any] = field(default_factory=dict)
+    episodes: int = 16
+    window: int = 2
+    hidden: int = 64
+    discount: float = 0.96
+    mainline: float = 0.0
+    waiting: float = 0.0
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "window", "epochs", "batch_size", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"agent.{name}={getattr(self, name)}: must be above 0")
+        if not 0 < self.discount <= 1:
+            raise BadInput(f"agent.discount={self.discount}: must be above 0 and at most 1")
+        if min(self.mainline, self.waiting, self.weight_decay) < 0:
+            raise BadInput("agent.mainline, agent.waiting and agent.weight_decay must be at least 0")
+
+    def first(self, start: str | None) -> StageScorer:
+        """The policy of the first round: that of a run or policy folder, or the untrained one."""
+        scorer = StageScorer(self.hidden, prior=True)
+        if start is not None:
+            copy_policy(start, scorer)
+        return scorer
+
+    def fit(self, rounds: Sequence[Rows], seed: int) -> Fit:
+        """Fit a fresh scorer to all rows; the same rows and seed give the same scorer."""
+        torch.manual_seed(seed)
+        scorer = StageScorer(self.hidden)
+        observations, chosen, tried = (
+            torch.from_numpy(np.concatenate([getattr(rows, name) for rows in rounds]))
+            for name in ("observations", "chosen", "tried")
+        )
+        targets = torch.from_numpy(np.concatenate([self.targets(rows.costs) for rows in rounds]))
+        order = np.random.default_rng(seed).permutation(len(targets))
+        held, seen = np.split(order, [int(HELD_OUT * len(order))])
+        batches = max(1, len(seen) // self.batch_size)
+        optimizer = torch.optim.AdamW(scorer.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.epochs * batches)
+        rng = np.random.default_rng([seed, 1])
+        for _ in range(self.epochs):
+            for rows in np.array_split(rng.permutation(seen), batches):
+                ahead = _ahead(scorer, observations[rows], chosen[rows], tried[rows])
+                loss = functional.huber_loss(ahead, targets[rows], delta=2.0)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+        with torch.no_grad():
+            errors = _ahead(scorer, observations[held], chosen[held], tried[held]) - targets[held]
+            spread = float((targets[held] - targets[held].mean()).square().sum()) if len(held) else 0.0
+        return Fit(scorer, len(order), 1 - float(errors.square().sum()) / spread if spread else float("nan"))
+
+    def targets(self, costs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """By how much each choice should score above its alternative, ``[n, steps, 3]`` to ``[n]``."""
+        weights = np.array([1.0, self.mainline, self.waiting])
+        discounted = (costs @ weights) @ self.discount ** np.arange(costs.shape[1])
+        return np.clip(discounted / SCALE, -LARGEST, LARGEST).astype(np.float32)
+
+
+def _ahead(scorer: StageScorer, observations: torch.Tensor, chosen: torch.Tensor, tried: torch.Tensor) -> torch.Tensor:
+    """Score of the choice above that of the alternative."""
+    scores = scorer(observations)
+    return scores.gather(1, chosen[:, None])[:, 0] - scores.gather(1, tried[:, None])[:, 0]

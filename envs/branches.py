@@ -1,0 +1,258 @@
+"""What other decisions would have cost: the simulation branches at a decision and each branch is driven to its horizon.
+
+A branch is a copy of the whole process, so it starts from the same state, random numbers included, and what differs
+comes of the decision alone. The policy goes on deciding in all of them.
+
+Source: rollouts of Tesauro and Galperin (NIPS 1996), for all signals of a road; the estimate is that of the "vine" in
+Schulman et al. (ICML 2015).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pickle
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from greenband import registry
+from greenband.control import ControlLoop
+from greenband.envs.rewards import RewardWeights
+from greenband.envs.session import EpisodeConfig, Session
+from greenband.errors import BadInput, SimulationError
+from greenband.observation import OBSERVATION_SIZE, action_mask
+from greenband.scenario import Scenario
+
+__all__ = ["COSTS", "BranchConfig", "Branched", "Episode", "Scores", "branch"]
+
+COSTS = ("lost", "mainline", "waiting")
+Floats = npt.NDArray[np.float64]
+OPEN_FILES = "/proc/self/fd"
+FLOOR = 0.15  # weight of the worst alternative beside the best one's of 1
+
+
+class Scores(Protocol):
+    """A policy that scores stages, higher for better."""
+
+    def scores(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """``[signals, OBSERVATION_SIZE]`` to ``[signals, MAX_STAGES]``, forbidden stages far below the others."""
+
+
+@dataclass(frozen=True)
+class BranchConfig:
+    """Where the simulation branches and what is counted there.
+
+    Args:
+        horizon_s: how long a branch is driven, s.
+        share: of the decision times, at which branches start.
+        signals: at most so many of those with a choice get a branch at such a time, each its own.
+        spread: of scores; an alternative is drawn by exp(score / spread), the worst ones a little more often.
+        patience_s: standing longer than this at a stretch counts as waiting, s.
+
+    Raises:
+        BadInput: a value is out of range.
+    """
+
+    horizon_s: int = 120
+    share: float = 0.1
+    signals: int = 4
+    spread: float = 2.0
+    patience_s: float = 75.0
+
+    def __post_init__(self) -> None:
+        for name in ("horizon_s", "signals", "spread", "patience_s"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"branches: {name}={getattr(self, name)}: must be above 0")
+        if not 0 < self.share <= 1:
+            raise BadInput(f"branches: share={self.share}: must be above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One to simulate and branch; ``policy`` is a ``_target_`` configuration of ``Scores``."""
+
+    scenario: Scenario
+    config: EpisodeConfig
+    branches: BranchConfig
+    policy: Mapping[str, Any]
+    seed: int
+    lesson: int
+
+
+@dataclass(frozen=True)
+class Branched:
+    """Decisions and one alternative to each.
+
+    ``observations`` ``[n, OBSERVATION_SIZE]``; ``chosen`` and ``tried`` stages ``[n]``; ``costs`` ``[n, steps, 3]``: by
+    how much the alternative's exceeded those of the choice in each decision interval up to the horizon, by ``COSTS``,
+    over the whole network in vehicle seconds: time lost against the speed limit or waiting to enter, that of mainline
+    vehicles alone, and time spent standing for longer than the patience. ``decisions`` were made for it by all signals
+    in all branches.
+    """
+
+    observations: npt.NDArray[np.float32]
+    chosen: npt.NDArray[np.int64]
+    tried: npt.NDArray[np.int64]
+    costs: npt.NDArray[np.float32]
+    decisions: int
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+
+def branch(episode: Episode) -> Branched:
+    """Drive an episode by its policy and branch on the way.
+
+    Raises:
+        BadInput: this system cannot copy processes.
+        SimulationError: SUMO failed, here or in a branch.
+    """
+    if sys.platform != "linux":
+        raise BadInput("branches copy the process with its open files, which greenband can do on Linux only")
+    policy: Scores = registry.instantiate(dict(episode.policy))
+    config = replace(episode.config, backend="libsumo", reward=RewardWeights(progress=0.0))
+    session = Session(episode.scenario, config)
+    try:
+        return _Drive(session, policy, episode).run()
+    finally:
+        session.close()
+
+
+class _Drive:
+    """An episode under way."""
+
+    def __init__(self, session: Session, policy: Scores, episode: Episode) -> None:
+        self._session, self._policy, self._episode = session, policy, episode
+        self._settings = episode.branches
+        self._rng = np.random.default_rng([episode.seed, 1])
+        self._steps = max(1, self._settings.horizon_s // episode.config.interval_s)
+
+    def run(self) -> Branched:
+        session, settings = self._session, self._settings
+        observations = session.reset(self._episode.seed, self._episode.lesson)
+        self._meter = _Meter(session.loop, settings.patience_s, self._episode.config.interval_s)
+        totals = [self._meter.read()]
+        tried: list[tuple[int, npt.NDArray[np.float32], int, int, Floats]] = []
+        done = False
+        while not done:
+            scores = self._policy.scores(observations)
+            actions = scores.argmax(axis=1)
+            if self._branches_here():
+                for k, other in self._alternatives(observations, scores, actions):
+                    changed = actions.copy()
+                    changed[k] = other
+                    tried.append((len(totals) - 1, observations[k], int(actions[k]), other, self._copy(changed)))
+            step = session.step(actions)
+            observations, done = step.observations, step.truncated
+            totals.append(self._meter.read())
+        return self._rows(tried, np.array(totals))
+
+    def _branches_here(self) -> bool:
+        """From half a horizon before what is measured, to the last time from which a horizon fits into the period."""
+        loop, period = self._session.loop, self._session.loop.period
+        early = loop.now < period.begin_s - self._settings.horizon_s / 2
+        late = loop.now + self._steps * self._episode.config.interval_s > period.end_s
+        return not early and not late and self._rng.random() < self._settings.share
+
+    def _alternatives(
+        self, observations: npt.NDArray[np.float32], scores: npt.NDArray[np.float32], actions: npt.NDArray[np.int64]
+    ) -> list[tuple[int, int]]:
+        """Some signals that have a choice, each with a stage that the policy would not take."""
+        masks = action_mask(observations)
+        found = []
+        for k in self._rng.permutation(np.flatnonzero(masks.sum(axis=1) > 1))[: self._settings.signals]:
+            others = np.array([stage for stage in np.flatnonzero(masks[k]) if stage != actions[k]])
+            rated = scores[k, others].astype(np.float64)
+            weights = np.exp((rated - rated.max()) / self._settings.spread) + FLOOR
+            found.append((int(k), int(self._rng.choice(others, p=weights / weights.sum()))))
+        return found
+
+    def _copy(self, actions: npt.NDArray[np.int64]) -> Floats:
+        """Costs so far at the end of each interval, ``[steps, 3]``, if these actions are taken now."""
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(ours)
+                _reopen_files()
+                with os.fdopen(theirs, "wb") as pipe:
+                    pipe.write(pickle.dumps(self._follow(actions)))
+            finally:
+                os._exit(0)  # nothing that this process has open is the copy's to close
+        os.close(theirs)
+        with os.fdopen(ours, "rb") as pipe:
+            data = pipe.read()
+        os.waitpid(child, 0)
+        if not data:
+            raise SimulationError("a branch of the simulation ended unexpectedly")
+        costs: Floats = pickle.loads(data)  # of our own making
+        return costs
+
+    def _follow(self, actions: npt.NDArray[np.int64]) -> Floats:
+        totals = []
+        for _ in range(self._steps):
+            observations = self._session.step(actions).observations
+            totals.append(self._meter.read())
+            actions = self._policy.scores(observations).argmax(axis=1)
+        return np.array(totals)
+
+    def _rows(self, tried: list[tuple[int, npt.NDArray[np.float32], int, int, Floats]], totals: Floats) -> Branched:
+        more = [np.diff(costs - totals[at + 1 : at + 1 + self._steps], axis=0, prepend=0.0) for at, *_, costs in tried]
+        return Branched(
+            np.array([row[1] for row in tried], np.float32).reshape(len(tried), OBSERVATION_SIZE),
+            np.array([row[2] for row in tried], np.int64),
+            np.array([row[3] for row in tried], np.int64),
+            np.array(more, np.float32).reshape(len(tried), self._steps, len(COSTS)),
+            len(self._session.signals) * (len(totals) - 1 + self._steps * len(tried)),
+        )
+
+
+def _reopen_files() -> None:
+    """Give a copied process places of its own in the files that it reads.
+
+    SUMO reads routes as time goes on, and would share its place in the file with the process that it was copied from.
+    """
+    for entry in os.listdir(OPEN_FILES):
+        number = int(entry)
+        try:
+            place = os.lseek(number, 0, os.SEEK_CUR)
+            path = os.readlink(f"{OPEN_FILES}/{entry}")
+            if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY or not os.path.isfile(path):
+                continue
+            own = os.open(path, os.O_RDONLY)
+        except OSError:  # a pipe, or the listing itself, which is closed by now
+            continue
+        os.lseek(own, place, os.SEEK_SET)
+        os.dup2(own, number)
+        os.close(own)
+
+
+class _Meter:
+    """Costs so far of a running loop."""
+
+    def __init__(self, loop: ControlLoop, patience_s: float, interval_s: int) -> None:
+        self._loop, self._patience_s, self._interval_s = loop, patience_s, interval_s
+        self._mainline = {route for routes in loop.scenario.mainline.values() for route in routes}
+        self._lost: dict[str, float] = {}  # s, of the vehicles that are on the road
+        self._on_mainline: dict[str, bool] = {}
+        self._gone = np.zeros(len(COSTS))
+
+    def read(self) -> Floats:
+        """Totals by ``COSTS``; called at the end of every interval."""
+        simulation = self._loop.simulation
+        vehicles = simulation.api.vehicle
+        lost = {name: vehicles.getTimeLoss(name) for name in vehicles.getIDList()}
+        for name in lost.keys() - self._lost.keys():
+            self._on_mainline[name] = vehicles.getRouteID(name) in self._mainline
+        for name in self._lost.keys() - lost.keys():
+            self._gone[:2] += self._lost[name], self._lost[name] * self._on_mainline.pop(name)
+        self._lost = lost
+        standing = sum(vehicles.getWaitingTime(name) > self._patience_s for name in lost)
+        self._gone += self._interval_s * np.array([simulation.pending(), 0, standing])
+        mainline = sum(value for name, value in lost.items() if self._on_mainline[name])
+        return self._gone + np.array([sum(lost.values()), mainline, 0.0])

@@ -1,0 +1,160 @@
+"""Rollouts: learn from what alternatives cost when they were tried in simulation.
+
+In each round the best policy so far drives some episodes that branch on the way (``greenband.envs.branches``); a fresh
+scorer is then fitted to all that the last rounds brought (``greenband.agents.rollouts``), and validated. Episodes are
+kept in ``rounds/`` as they end, so that a run that is stopped or killed loses those under way and no more.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from greenband import registry
+from greenband.errors import BadInput, SimulationError
+from greenband.evaluation.workers import run_each
+from greenband.files import write_bytes, write_text
+from greenband.training.run import LEARNED, Bar, Run
+
+__all__ = ["RolloutRun"]
+
+BRANCHES = "greenband.envs.branches"
+SEEDS = 10_000, 2**31  # for training
+ATTEMPTS = 3  # at an episode in which SUMO fails or dies
+PARTS = ("observations", "chosen", "tried", "costs", "decisions")
+
+
+class RolloutRun(Run):
+    """Rounds of branching episodes and fits."""
+
+    checkpoint = "rounds.json"
+    _log: Any = None
+
+    def prepare(self) -> None:
+        """Read the settings, and how far the run was."""
+        try:
+            self._method = registry.instantiate(self.config["agent"])
+            self._branches = registry.instantiate(
+                {"_target_": f"{BRANCHES}.BranchConfig", **self.config["agent"]["branches"]}
+            )
+        except TypeError as error:
+            raise BadInput(f"configuration: agent: {error}") from error
+        self._env = registry.instantiate(self.config["env"])
+        path = self.folder / self.checkpoint
+        if path.is_file():
+            try:
+                saved = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise BadInput(f"{path}: not a checkpoint: {error}") from error
+            self.state = self.saved_state(saved, path)
+            self.forget_validations(self.state.steps + 1)
+
+    def close(self) -> None:
+        """Complete the log."""
+        if self._log is not None:
+            self._log.close()
+
+    def learn(self, bar: Bar) -> None:
+        """Round after round, from a validation of the first policy on."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._log = SummaryWriter(str(self.folder / "tensorboard"))
+        if not (self.folder / "best" / "card.json").is_file():
+            self._check(self._method.first(self.settings.start), {}, bar)
+        while not self.ending and self.progress < 1.0:
+            if not self._drive(bar):
+                return
+            newest = range(max(0, self.state.rounds + 1 - self._method.window), self.state.rounds + 1)
+            fit = self._method.fit([rows for number in newest for rows in self._rows(number)], self.settings.seed)
+            self.state.rounds += 1
+            self._check(fit.scorer, {"rollouts/explained": fit.explained, "rollouts/rows": float(fit.rows)}, bar)
+
+    def _check(self, scorer: Any, figures: Mapping[str, float], bar: Bar) -> None:
+        """Validate, log, and save."""
+        found = dict(figures)
+        try:
+            found["validation/delay_s"] = self.validate(scorer, bar)
+        except SimulationError:  # an interrupt from the keyboard ends the validation's processes too
+            if not self.stopped:
+                raise
+            if not (self.folder / "best" / "card.json").is_file():
+                self.keep(scorer, None)
+        for name, value in found.items():
+            self._log.add_scalar(name, value, self.state.steps)
+        for tracker in self.trackers:
+            tracker.write(found, self.state.steps)
+        state = {**vars(self.state), "seconds": self.seconds}
+        write_text(self.folder / self.checkpoint, json.dumps(state) + "\n")
+
+    def _drive(self, bar: Bar) -> bool:
+        """Simulate the episodes that this round lacks; False if it was broken off."""
+        before, lesson = self.state.steps, self._env.lesson(self.progress)
+        rng = np.random.default_rng([self.settings.seed, self.state.rounds])
+        seeds = rng.integers(*SEEDS, self._method.episodes).tolist()
+        policy = {"_target_": f"{LEARNED}.LearnedController", "folder": str(self.folder / "best")}
+        for attempt in range(ATTEMPTS):
+            lacking = [k for k in range(len(seeds)) if not self._file(self.state.rounds, k).is_file()]
+            self.state.steps = before + sum(rows["decisions"].item() for rows in self._saved(self.state.rounds))
+            tasks = [
+                {
+                    "scenario": self.scenario,
+                    "config": self._env,
+                    "branches": self._branches,
+                    "policy": policy,
+                    "seed": seeds[k],
+                    "lesson": lesson,
+                }
+                for k in lacking
+            ]
+            failure: SimulationError | None = None
+            for place, outcome in run_each(_branch, tasks, self.settings.processes) if tasks else ():
+                if self.stopped or (self.ending and not isinstance(outcome, SimulationError)):
+                    break
+                if isinstance(outcome, SimulationError):
+                    failure = outcome
+                    continue
+                buffer = io.BytesIO()
+                np.savez_compressed(buffer, **outcome)
+                write_bytes(self._file(self.state.rounds, lacking[place]), buffer.getvalue())
+                self.state.steps += outcome["decisions"].item()
+                bar.show(self.progress)
+            if self.ending:
+                return not any(not self._file(self.state.rounds, k).is_file() for k in range(len(seeds)))
+            if failure is None:
+                return True
+            if attempt == ATTEMPTS - 1:
+                raise failure
+        return False
+
+    def _file(self, number: int, k: int) -> Path:
+        return self.folder / "rounds" / f"{number:03d}" / f"{k:04d}.npz"
+
+    def _saved(self, number: int) -> Iterator[dict[str, Any]]:
+        """Arrays of each episode of a round that has ended.
+
+        Raises:
+            BadInput: a file holds something else.
+        """
+        for path in sorted((self.folder / "rounds" / f"{number:03d}").glob("*.npz")):
+            try:
+                with np.load(path) as saved:
+                    yield {name: saved[name] for name in PARTS}
+            except (OSError, ValueError, KeyError) as error:
+                raise BadInput(f"{path}: not an episode of this run: {error}") from error
+
+    def _rows(self, number: int) -> list[Any]:
+        target = {"_target_": "greenband.agents.rollouts.Rows"}
+        parts = PARTS[:-1]
+        return [registry.instantiate(target, **{name: rows[name] for name in parts}) for rows in self._saved(number)]
+
+
+def _branch(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Work of a process: one episode; its rows as arrays by name."""
+    episode = registry.instantiate({"_target_": f"{BRANCHES}.Episode"}, **task)
+    found = registry.instantiate({"_target_": f"{BRANCHES}.branch"}, episode=episode)
+    return {name: np.asarray(getattr(found, name)) for name in PARTS}
