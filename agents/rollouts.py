@@ -55,7 +55,7 @@ class Rollouts:
         window: newest rounds that a fit uses.
         hidden: units a layer.
         discount: of cost, per decision interval.
-        mainline: weight of a mainline vehicle's lost time, beside 1 that it has as a vehicle.
+        mainline: weight of lost time times the share of the main road that a vehicle's route runs along.
         waiting: weight of time spent standing for longer than the patience.
         epochs: over the rows.
         batch_size: rows.
@@ -87,8 +87,9 @@ class Rollouts:
         if min(self.mainline, self.waiting, self.weight_decay) < 0:
             raise BadInput("agent.mainline, agent.waiting and agent.weight_decay must be at least 0")
 
-    def first(self, start: str | None) -> StageScorer:
-        """The policy of the first round: that of a run or policy folder, or the untrained one."""
+    def first(self, start: str | None, seed: int) -> StageScorer:
+        """The policy of the first round: that of a run or policy folder, or the untrained one of a seed."""
+        torch.manual_seed(seed)
         scorer = StageScorer(self.hidden, prior=True)
         if start is not None:
             copy_policy(start, scorer)

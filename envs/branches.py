@@ -90,9 +90,9 @@ class Branched:
 
     ``observations`` ``[n, OBSERVATION_SIZE]``; ``chosen`` and ``tried`` stages ``[n]``; ``costs`` ``[n, steps, 3]``: by
     how much the alternative's exceeded those of the choice in each decision interval up to the horizon, by ``COSTS``,
-    over the whole network in vehicle seconds: time lost against the speed limit or waiting to enter, that of mainline
-    vehicles alone, and time spent standing for longer than the patience. ``decisions`` were made for it by all signals
-    in all branches.
+    over the whole network in vehicle seconds: time lost against the speed limit or waiting to enter; the same on the
+    road, weighted by the share of the main road that a vehicle's route runs along; and time spent standing for longer
+    than the patience. ``decisions`` were made for it by all signals in all branches.
     """
 
     observations: npt.NDArray[np.float32]
@@ -237,9 +237,12 @@ class _Meter:
 
     def __init__(self, loop: ControlLoop, patience_s: float, interval_s: int) -> None:
         self._loop, self._patience_s, self._interval_s = loop, patience_s, interval_s
-        self._mainline = {route for routes in loop.scenario.mainline.values() for route in routes}
+        routes = {flow.id: flow.edges for flow in loop.scenario.demand(loop.period_name).motor_flows}
+        self._roads = [
+            {edge for name in names for edge in routes.get(name, ())} for names in loop.scenario.mainline.values()
+        ]
         self._lost: dict[str, float] = {}  # s, of the vehicles that are on the road
-        self._on_mainline: dict[str, bool] = {}
+        self._share: dict[str, float] = {}  # of the main road that each of them runs along
         self._gone = np.zeros(len(COSTS))
 
     def read(self) -> Floats:
@@ -248,11 +251,12 @@ class _Meter:
         vehicles = simulation.api.vehicle
         lost = {name: vehicles.getTimeLoss(name) for name in vehicles.getIDList()}
         for name in lost.keys() - self._lost.keys():
-            self._on_mainline[name] = vehicles.getRouteID(name) in self._mainline
+            route = set(vehicles.getRoute(name))
+            self._share[name] = max((len(road & route) / len(road) for road in self._roads if road), default=0.0)
         for name in self._lost.keys() - lost.keys():
-            self._gone[:2] += self._lost[name], self._lost[name] * self._on_mainline.pop(name)
+            self._gone[:2] += self._lost[name], self._lost[name] * self._share.pop(name)
         self._lost = lost
         standing = sum(vehicles.getWaitingTime(name) > self._patience_s for name in lost)
         self._gone += self._interval_s * np.array([simulation.pending(), 0, standing])
-        mainline = sum(value for name, value in lost.items() if self._on_mainline[name])
+        mainline = sum(value * self._share[name] for name, value in lost.items())
         return self._gone + np.array([sum(lost.values()), mainline, 0.0])

@@ -65,7 +65,7 @@ class RolloutRun(Run):
 
         self._log = SummaryWriter(str(self.folder / "tensorboard"))
         if not (self.folder / "best" / "card.json").is_file():
-            self._check(self._method.first(self.settings.start), {}, bar)
+            self._check(self._method.first(self.settings.start, self.settings.seed), {}, bar)
         while not self.ending and self.progress < 1.0:
             if not self._drive(bar):
                 return

@@ -1,0 +1,99 @@
+"""Branches: a copy does as the original, the original is not disturbed, and what is compared is what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from greenband.envs import EpisodeConfig, branches
+from greenband.envs.branches import COSTS, BranchConfig, Episode, branch
+from greenband.envs.session import Session
+from greenband.errors import BadInput, SimulationError
+from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, action_mask
+from greenband.scenario import Scenario
+
+
+class Busiest:
+    """Scores a stage by the vehicles before its stop lines, a little less where it is shown."""
+
+    def scores(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        table = observations[:, :-3].reshape(len(observations), MAX_STAGES, -1)
+        scores = table[..., 4] + table[..., 5] - 0.01 * table[..., 2]
+        return np.where(action_mask(observations), scores, -1e8).astype(np.float32)
+
+
+@pytest.fixture
+def episode(shixin_short: Scenario, shorten: Callable[..., Scenario], monkeypatch: pytest.MonkeyPatch) -> Episode:
+    """Five minutes at four signals, with a branch wherever a signal has a choice; SUMO reads routes on the way."""
+    real = branches.registry.instantiate
+    monkeypatch.setattr(branches.registry, "instantiate", lambda c, **more: Busiest() if c == {} else real(c, **more))
+    short = shorten(shixin_short, duration_s=300, warmup_s=20)
+    return Episode(short, EpisodeConfig(), BranchConfig(horizon_s=30, share=0.3, signals=2), {}, 10_001, 0)
+
+
+def test_rows_hold_choice_and_alternative_and_come_again(episode: Episode) -> None:
+    rows = branch(episode)
+    n = len(rows)
+    assert n > 10
+    assert rows.observations.shape == (n, OBSERVATION_SIZE)
+    assert rows.costs.shape == (n, 6, len(COSTS))
+    assert (rows.chosen == Busiest().scores(rows.observations).argmax(axis=1)).all()
+    assert (rows.tried != rows.chosen).all()
+    assert action_mask(rows.observations)[np.arange(n), rows.tried].all()
+    assert np.abs(rows.costs[..., 0].sum(axis=1)).max() > 1
+    assert rows.decisions == 4 * (320 // 5 + 6 * n)
+    again = branch(episode)
+    for name in ("observations", "chosen", "tried", "costs"):
+        assert (getattr(again, name) == getattr(rows, name)).all()
+
+
+def test_a_branch_that_decides_alike_costs_the_same(episode: Episode, monkeypatch: pytest.MonkeyPatch) -> None:
+    def same(self: Any, observations: Any, scores: Any, actions: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+        return [(k, int(stage)) for k, stage in enumerate(actions)]
+
+    monkeypatch.setattr(branches._Drive, "_alternatives", same)
+    rows = branch(episode)
+    assert len(rows) > 10
+    assert (rows.costs == 0).all()
+
+
+def test_branching_leaves_the_episode_as_it_is(episode: Episode) -> None:
+    ends = []
+    for share in (1.0, 1e-9):
+        session = Session(episode.scenario, EpisodeConfig())
+        settings = BranchConfig(horizon_s=60, share=share, signals=1)
+        drive = branches._Drive(session, Busiest(), Episode(*[*vars(episode).values()][:2], settings, {}, 10_001, 0))
+        try:
+            rows = drive.run()
+            ends.append((len(rows) > 0, drive._meter.read().tolist()))
+        finally:
+            session.close()
+    assert [some for some, _ in ends] == [True, False]
+    assert ends[0][1] == ends[1][1]
+
+
+def test_a_branch_that_dies_is_said(episode: Episode, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(self: Any, actions: Any) -> None:
+        raise SimulationError("gone")
+
+    monkeypatch.setattr(branches._Drive, "_follow", die)
+    with pytest.raises(SimulationError, match="a branch of the simulation ended unexpectedly"):
+        branch(episode)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"share": 0}, "share=0"),
+        ({"share": 1.5}, "share=1.5"),
+        ({"horizon_s": 0}, "horizon_s=0"),
+        ({"spread": -1}, "spread"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        BranchConfig(**change)

@@ -1,0 +1,113 @@
+"""Training by rollouts: what a run leaves behind, and that a resumed one comes to the same result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+
+from greenband.errors import BadInput
+from greenband.evaluation import resolve
+from greenband.scenario import Scenario
+from greenband.training import train
+
+
+@pytest.fixture(scope="module")
+def tiny(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scenario folder of one junction and a period of 4 minutes."""
+    folder = tmp_path_factory.mktemp("scenarios") / "tiny"
+    shutil.copytree(jincheng.folder, folder)
+    shorten(jincheng, duration_s=180, warmup_s=60).model_copy(update={"name": "tiny", "folder": folder}).save()
+    return folder
+
+
+def composed(tiny: Path, out: Path, *more: str) -> dict[str, Any]:
+    words = [
+        *("scenario._target_=greenband.registry.scenario", f"scenario.name={tiny}", f"out={out}", "processes=1"),
+        *("agent=rollouts", "agent.episodes=2", "agent.branches.share=0.5", "agent.branches.horizon_s=30"),
+        *("agent.epochs=2", "agent.hidden=8", "agent.batch_size=16", "validation.seeds='1000'", "validation.jobs=1"),
+        *more,
+    ]
+    with initialize_config_module("greenband.configs", version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", words), resolve=True)
+    return dict(config)
+
+
+def validations(run: Path) -> list[str]:
+    """Steps, delay and violations of each; the time it took is another each time."""
+    rows = (run / "validation.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return [",".join([*row.split(",")[:1], *row.split(",")[2:]]) for row in rows]
+
+
+def test_a_resumed_run_comes_to_the_same_result(tiny: Path, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(composed(tiny, whole, "steps=400"))
+    rounds = json.loads((whole / "rounds.json").read_text(encoding="utf-8"))["rounds"]
+    assert rounds >= 2
+    train(composed(tiny, parts, "steps=100"))
+    assert json.loads((parts / "rounds.json").read_text(encoding="utf-8"))["rounds"] < rounds
+    lost = parts / "rounds" / "001" / "0000.npz"  # as a killed run leaves it: one episode of a round that is not done
+    lost.parent.mkdir(exist_ok=True)
+    shutil.copy(whole / "rounds" / "001" / "0000.npz", lost)
+    with (parts / "validation.csv").open("a", encoding="utf-8") as file:
+        file.write("9999,1,1.0,0\n")  # and a validation that the checkpoint does not know
+    train(composed(tiny, parts, "steps=400", f"resume={parts}"))
+    assert validations(parts) == validations(whole)
+    assert validations(whole)[0].startswith("0,")
+    for folder in ("best", "candidate"):
+        ours, theirs = (load_file(run / folder / "policy.safetensors") for run in (parts, whole))
+        assert all((ours[name] == theirs[name]).all() for name in theirs)
+    assert list((whole / "tensorboard").glob("events.*"))
+    assert resolve(str(whole)).make().interval_s == 5
+    with pytest.raises(BadInput, match="the run is finished"):
+        train(composed(tiny, parts, "steps=400", f"resume={parts}"))
+
+
+def test_a_run_may_start_from_a_policy(tiny: Path, tmp_path: Path) -> None:
+    train(composed(tiny, tmp_path / "one", "steps=10"))
+    kept = load_file(tmp_path / "one" / "best" / "policy.safetensors")
+    with pytest.raises(BadInput, match=r"has hidden=8, this run has agent\.hidden=16"):
+        train(composed(tiny, tmp_path / "wide", "steps=10", f"start={tmp_path / 'one'}", "agent.hidden=16"))
+    words = ("agent.hidden=8", "agent.n_steps=16", "agent.batch_size=16", "agent.learning_rate=0", "steps=16")
+    with initialize_config_module("greenband.configs", version_base="1.3"):
+        composed_ppo: Any = compose(
+            "train",
+            [
+                *("scenario._target_=greenband.registry.scenario", f"scenario.name={tiny}", "processes=1", *words),
+                *(f"out={tmp_path / 'two'}", f"start={tmp_path / 'one'}", "validation.seeds='1000'"),
+            ],
+        )
+        config: Any = OmegaConf.to_container(composed_ppo, resolve=True)
+    train(config)
+    begun = load_file(tmp_path / "two" / "candidate" / "policy.safetensors")
+    assert all((begun[name] == kept[name]).all() for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("agent.discount=2", "agent.discount=2"),
+        ("agent.branches.share=0", "branches: share=0"),
+        ("+agent.branches.speed=3", "configuration: agent: .*speed"),
+        ("start=nowhere", "nowhere"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tiny: Path, tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        train(composed(tiny, tmp_path / "run", change))
+
+
+def test_a_broken_checkpoint_is_refused(tiny: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for text in ("nonsense", "[]", '{"steps": 3}'):
+        (run / "rounds.json").write_text(text, encoding="utf-8")
+        with pytest.raises(BadInput, match=r"rounds\.json: not a checkpoint"):
+            train(composed(tiny, run, f"resume={run}"))
