@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 
 from greenband.agents.networks import StageScorer
 from greenband.errors import BadInput
+from greenband.evaluation.subjects import policy_folder
 from greenband.files import write_bytes, write_text
 from greenband.observation import OBSERVATION_SIZE, Encoder
 from greenband.scenario import Scenario
@@ -36,19 +37,13 @@ def save_policy(folder: Path, scorer: StageScorer, card: Mapping[str, Any]) -> N
     write_text(folder / CARD, json.dumps({**card, **facts}, indent=1) + "\n")
 
 
-def _policy_folder(path: Path | str) -> Path:
-    """Where the policy is that a policy folder or a training run stands for."""
-    run = Path(path) / "best"
-    return run if (run / CARD).is_file() else Path(path)
-
-
 def copy_policy(folder: Path | str, scorer: StageScorer) -> None:
     """Give a scorer the weights of a policy: of a policy folder, or the best one of a training run.
 
     Raises:
         BadInput: there is no policy, or it has another number of units.
     """
-    policy = LearnedController(_policy_folder(folder))
+    policy = LearnedController(policy_folder(Path(folder)) or folder)
     if policy.network.hidden != scorer.hidden:
         raise BadInput(f"{folder}: has hidden={policy.network.hidden}, this run has agent.hidden={scorer.hidden}")
     scorer.load_state_dict(policy.network.state_dict())

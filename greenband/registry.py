@@ -16,7 +16,7 @@ from greenband.control import Controller
 from greenband.errors import BadInput, GreenbandError, UnknownName
 from greenband.scenario import Scenario
 
-__all__ = ["config", "controller", "instantiate", "make", "names", "scenario", "targets", "targets_in"]
+__all__ = ["config", "controller", "flat", "instantiate", "make", "names", "scenario", "targets", "targets_in"]
 
 GROUPS = ("agent", "controller", "env", "scenario", "sensing")
 
@@ -68,6 +68,15 @@ def targets_in(item: object) -> Iterator[str]:
         yield from targets_in(child)
     if isinstance(item, Mapping) and "_target_" in item:
         yield str(item["_target_"])
+
+
+def flat(item: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a nested configuration by their dotted names."""
+    for key, value in item.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def config(group: str, name: str) -> dict[str, Any]:

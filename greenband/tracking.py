@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from greenband import registry
 from greenband.errors import BadInput, UnknownName
 from greenband.files import write_text
 
@@ -78,7 +79,7 @@ class _MLflow:
         found = self._client.get_experiment_by_name(PROJECT)
         experiment = found.experiment_id if found else self._client.create_experiment(PROJECT)
         run = str(self._client.create_run(experiment, run_name=name).info.run_id)
-        for key, value in _flat(settings, ""):
+        for key, value in registry.flat(settings):
             self._client.log_param(run, key, value)
         return run
 
@@ -130,11 +131,3 @@ def _numbers(figures: Mapping[str, Any]) -> dict[str, float]:
 
 def _scalar(value: Any) -> bool:
     return isinstance(value, int | float) or getattr(value, "shape", None) == ()
-
-
-def _flat(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -7,7 +7,7 @@ on those seeds, so it is a little too good; how a policy does on the reporting s
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from greenband import registry
 from greenband.errors import BadInput
 from greenband.evaluation.statistics import interquartile_mean, interquartile_mean_ci95, probability_below
 
@@ -129,7 +130,7 @@ def read_run(folder: Path) -> TrainedRun:
     if not rows:
         raise BadInput(f"{path}: no validation yet")
     steps, seconds, delays = zip(*sorted(rows), strict=True)
-    settings = {name: value for name, value in _flat(config, "") if name not in NOT_SETTINGS}
+    settings = {name: value for name, value in registry.flat(config) if name not in NOT_SETTINGS}
     return TrainedRun(folder, settings, max(seconds), Curve(np.array(steps, np.int64), np.array(delays)))
 
 
@@ -159,11 +160,3 @@ def _name(run: TrainedRun, differing: Sequence[str]) -> str:
 
 def _said(value: object) -> str:
     return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
-
-
-def _flat(config: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -113,23 +113,26 @@ class RolloutRun(Run):
             ]
             failure: SimulationError | None = None
             for place, outcome in run_each(_branch, tasks, self.settings.processes) if tasks else ():
-                if self.stopped or (self.ending and not isinstance(outcome, SimulationError)):
-                    break
                 if isinstance(outcome, SimulationError):
                     failure = outcome
-                    continue
-                buffer = io.BytesIO()
-                np.savez_compressed(buffer, **outcome)
-                write_bytes(self._file(self.state.rounds, lacking[place]), buffer.getvalue())
-                self.state.steps += outcome["decisions"].item()
-                bar.show(self.progress)
+                else:
+                    self._save_episode(self._file(self.state.rounds, lacking[place]), outcome)
+                    bar.show(self.progress)
+                if self.ending:
+                    break
             if self.ending:
-                return not any(not self._file(self.state.rounds, k).is_file() for k in range(len(seeds)))
+                return all(self._file(self.state.rounds, k).is_file() for k in range(len(seeds)))
             if failure is None:
                 return True
             if attempt == ATTEMPTS - 1:
                 raise failure
         return False
+
+    def _save_episode(self, path: Path, arrays: Mapping[str, Any]) -> None:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        write_bytes(path, buffer.getvalue())
+        self.state.steps += arrays["decisions"].item()
 
     def _file(self, number: int, k: int) -> Path:
         return self.folder / "rounds" / f"{number:03d}" / f"{k:04d}.npz"

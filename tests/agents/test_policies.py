@@ -88,20 +88,20 @@ def score(learner: Any, rounds: int = 100) -> float:
     return total / rounds
 
 
-def make(name: str, env: DummyVecEnv, folder: Path, progress: float = 0.0) -> Any:
+def make(name: str, env: DummyVecEnv, folder: Path, progress: float = 0.0, seed: int = 0) -> Any:
     settings = {"ppo": PPO, "dqn": DQN}[name]
-    return getattr(learners, name)(env, 0, lambda: progress, folder, **settings)
+    return getattr(learners, name)(env, seed, lambda: progress, folder, **settings)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("ppo", 4000), ("dqn", 4000)])
 def test_it_learns_and_never_asks_for_a_forbidden_stage(name: str, steps: int, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     env = games()
-    learner = make(name, env, tmp_path)
+    learner = make(name, env, tmp_path, seed=1)
     before = score(learner)
     learner.learn(steps)
     assert asked_forbidden(env) == 0
-    assert before < 0.85
+    assert before < 0.7
     assert score(learner) > 0.95
 
 
