@@ -32,7 +32,7 @@ WEIGHTS, CARD = "policy.safetensors", "card.json"
 def save_policy(folder: Path, scorer: StageScorer, card: Mapping[str, Any]) -> None:
     """Write weights and card into ``folder``; each file is replaced in one step, the card last."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in scorer.state_dict().items()}
-    facts = {"hidden": scorer.hidden, "observation_size": OBSERVATION_SIZE}
+    facts = {"hidden": scorer.hidden, "wait_limit_s": scorer.wait_limit_s, "observation_size": OBSERVATION_SIZE}
     write_bytes(folder / WEIGHTS, save(tensors))
     write_text(folder / CARD, json.dumps({**card, **facts}, indent=1) + "\n")
 
@@ -70,7 +70,7 @@ class LearnedController:
                 f" this version has {OBSERVATION_SIZE}"
             )
         self.interval_s = int(card["interval_s"])
-        self.network = StageScorer(int(card["hidden"]))
+        self.network = StageScorer(int(card["hidden"]), wait_limit_s=float(card["wait_limit_s"]))
         try:
             self.network.load_state_dict(load_file(folder / WEIGHTS))
         except (OSError, SafetensorError, RuntimeError) as error:
@@ -100,8 +100,8 @@ class LearnedController:
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        if int(card["hidden"]) < 1 or int(card["interval_s"]) < 1:
-            raise ValueError("hidden and interval_s must be at least 1")
+        if int(card["hidden"]) < 1 or int(card["interval_s"]) < 1 or float(card["wait_limit_s"]) < 0:
+            raise ValueError("hidden and interval_s must be at least 1, wait_limit_s at least 0")
         return dict(card)
     except KeyError as error:
         raise BadInput(f"{path}: not a policy card: {error} is missing") from error

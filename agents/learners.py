@@ -18,16 +18,30 @@ Fraction = Callable[[], float]
 
 
 def ppo(
-    env: VecEnv, seed: int, progress: Fraction, log_dir: Path, *, hidden: int, learning_rate: float, **settings: Any
+    env: VecEnv,
+    seed: int,
+    progress: Fraction,
+    log_dir: Path,
+    *,
+    hidden: int,
+    wait_limit_s: float,
+    temperature: float,
+    learning_rate: float,
+    **settings: Any,
 ) -> PPO:
-    """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3."""
-    _check_numbers({"hidden": hidden, "learning_rate": learning_rate, **settings})
+    """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3.
+
+    Raises:
+        BadInput: a setting is no number, or out of the range of the network.
+    """
+    network = {"hidden": hidden, "wait_limit_s": wait_limit_s, "temperature": temperature}
+    _check_numbers({**network, "learning_rate": learning_rate, **settings})
     settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * env.num_envs)
     return PPO(
         StageActorCritic,
         env,
         learning_rate=_annealed(learning_rate, progress),
-        policy_kwargs={"hidden": hidden},
+        policy_kwargs=network,
         seed=seed,
         tensorboard_log=str(log_dir),
         device="cpu",
@@ -36,15 +50,24 @@ def ppo(
 
 
 def dqn(
-    env: VecEnv, seed: int, progress: Fraction, log_dir: Path, *, hidden: int, learning_rate: float, **settings: Any
+    env: VecEnv,
+    seed: int,
+    progress: Fraction,
+    log_dir: Path,
+    *,
+    hidden: int,
+    wait_limit_s: float,
+    learning_rate: float,
+    **settings: Any,
 ) -> MaskedDQN:
     """A DQN learner; arguments as for ``ppo``."""
-    _check_numbers({"hidden": hidden, "learning_rate": learning_rate, **settings})
+    network = {"hidden": hidden, "wait_limit_s": wait_limit_s}
+    _check_numbers({**network, "learning_rate": learning_rate, **settings})
     learner = MaskedDQN(
         StageQPolicy,
         env,
         learning_rate=_annealed(learning_rate, progress),
-        policy_kwargs={"hidden": hidden},
+        policy_kwargs=network,
         seed=seed,
         tensorboard_log=str(log_dir),
         device="cpu",

@@ -7,13 +7,14 @@ from torch import nn
 from torch.nn import functional
 
 from greenband.errors import BadInput
-from greenband.observation import MAX_STAGES, SIGNAL_FEATURES, STAGE_FEATURES
+from greenband.observation import MAX_STAGES, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 
 __all__ = ["StageScorer", "StageValue"]
 
 F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
 FORBIDDEN = -1e8
 HEADS = 4
+URGENCY = 0.2  # of score, for each second beyond the wait limit
 GAIN = 10.0  # of the linear path: features are small, and an optimiser moves all weights alike
 
 
@@ -53,7 +54,7 @@ class _StageEncoder(nn.Module):
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]`` and pooled ``[batch, 2h]``."""
         batch = observations.shape[0]
-        stages = observations[:, : MAX_STAGES * F].reshape(batch, MAX_STAGES, F)
+        stages = _stages(observations)
         signal = observations[:, MAX_STAGES * F :].unsqueeze(1).expand(batch, MAX_STAGES, G)
         exists = stages[:, :, 1]
         embedded = self.attention(self.embed(torch.cat([stages, signal], dim=2)), exists) * exists.unsqueeze(2)
@@ -73,11 +74,16 @@ class StageScorer(nn.Module):
     it and minds who waited long, through a linear path beside the network: learning starts from sensible traffic
     instead of gridlock. All of it is trained on. The linear path has weights of its own for the stage that is shown,
     since to hold a green is another question than to begin one.
+
+    Beyond ``wait_limit_s`` of red (0: never) a stage at which vehicles stand gains on the others from second to second.
+    What is learned cannot take that back: nobody is left waiting because few wait there.
     """
 
-    def __init__(self, hidden: int = 64, prior: bool = False) -> None:
+    def __init__(self, hidden: int = 64, prior: bool = False, wait_limit_s: float = 0.0) -> None:
         super().__init__()
-        self.hidden = hidden
+        if wait_limit_s < 0:
+            raise BadInput(f"wait_limit_s={wait_limit_s}: must be at least 0")
+        self.hidden, self.wait_limit_s = hidden, wait_limit_s
         self.encoder = _StageEncoder(hidden)
         self.score = nn.Linear(hidden, 1)
         self.linear = nn.Linear(2 * F, 1, bias=False)
@@ -92,12 +98,26 @@ class StageScorer(nn.Module):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""
+        scores = self.learned(observations)
+        stages = _stages(observations)
+        if self.wait_limit_s:
+            red, standing, present = (stages[:, :, STAGE_FEATURES.index(n)] for n in ("red", "standing", "present"))
+            late = functional.relu(red * RED_S - self.wait_limit_s)
+            scores = scores + URGENCY * late * (standing > 0) * (1 - present)
+        return torch.where(stages[:, :, 0] > 0.5, scores, torch.full_like(scores, FORBIDDEN))
+
+    def learned(self, observations: torch.Tensor) -> torch.Tensor:
+        """Scores of all stages by the weights alone: neither masked nor urged by the wait limit."""
         embedded, _ = self.encoder(observations)
-        stages = observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
+        stages = _stages(observations)
         shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
-        scores = (self.score(embedded) + GAIN * self.linear(shown)).squeeze(2)
-        allowed = observations[:, 0 : MAX_STAGES * F : F] > 0.5
-        return torch.where(allowed, scores, torch.full_like(scores, FORBIDDEN))
+        scores: torch.Tensor = (self.score(embedded) + GAIN * self.linear(shown)).squeeze(2)
+        return scores
+
+
+def _stages(observations: torch.Tensor) -> torch.Tensor:
+    """Features of the stages, ``[batch, MAX_STAGES, F]``."""
+    return observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
 
 
 class StageValue(nn.Module):

@@ -13,6 +13,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
 from greenband.agents.networks import StageScorer, StageValue
+from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, action_mask
 
 __all__ = ["MaskedDQN", "StageActorCritic", "StageQPolicy"]
@@ -21,16 +22,17 @@ __all__ = ["MaskedDQN", "StageActorCritic", "StageQPolicy"]
 class _ActorAndCritic(nn.Module):
     """The pair that SB3 calls an mlp_extractor; the actor's latent are the masked logits themselves."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, wait_limit_s: float, temperature: float) -> None:
         super().__init__()
-        self.actor, self.critic = StageScorer(hidden, prior=True), StageValue(hidden)
+        self.actor = StageScorer(hidden, prior=True, wait_limit_s=wait_limit_s)
+        self.critic, self.temperature = StageValue(hidden), temperature
         self.latent_dim_pi, self.latent_dim_vf = MAX_STAGES, hidden
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.forward_actor(observations), self.forward_critic(observations)
 
     def forward_actor(self, observations: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.actor(observations)
+        logits: torch.Tensor = self.actor(observations) / self.temperature
         return logits
 
     def forward_critic(self, observations: torch.Tensor) -> torch.Tensor:
@@ -39,14 +41,18 @@ class _ActorAndCritic(nn.Module):
 
 
 class StageActorCritic(ActorCriticPolicy):
-    """PPO policy: masked stage logits and a value."""
+    """PPO policy: masked stage scores, over ``temperature`` the logits, and a value."""
 
-    def __init__(self, *args: Any, hidden: int = 64, **kwargs: Any) -> None:
-        self.hidden = hidden
+    def __init__(
+        self, *args: Any, hidden: int = 64, wait_limit_s: float = 0.0, temperature: float = 1.0, **kwargs: Any
+    ) -> None:
+        if not temperature > 0:
+            raise BadInput(f"agent.temperature={temperature}: must be above 0")
+        self._network = hidden, wait_limit_s, temperature
         super().__init__(*args, **{**kwargs, "ortho_init": False})
 
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor: Any = _ActorAndCritic(self.hidden)
+        self.mlp_extractor: Any = _ActorAndCritic(*self._network)
 
     def _build(self, lr_schedule: Any) -> None:
         super()._build(lr_schedule)
@@ -63,14 +69,14 @@ class StageActorCritic(ActorCriticPolicy):
 class StageQPolicy(DQNPolicy):
     """DQN policy: one Q value per stage, forbidden ones far below all others."""
 
-    def __init__(self, *args: Any, hidden: int = 64, **kwargs: Any) -> None:
-        self.hidden = hidden
+    def __init__(self, *args: Any, hidden: int = 64, wait_limit_s: float = 0.0, **kwargs: Any) -> None:
+        self._network = {"hidden": hidden, "wait_limit_s": wait_limit_s}
         super().__init__(*args, **kwargs)
 
     def make_q_net(self) -> QNetwork:
         """SB3's Q network with the stage scorer inside."""
         network: Any = super().make_q_net()
-        network.q_net = StageScorer(self.hidden)
+        network.q_net = StageScorer(**self._network)
         q_network: QNetwork = network.to(self.device)
         return q_network
 

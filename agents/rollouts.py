@@ -54,6 +54,7 @@ class Rollouts:
         episodes: of a round.
         window: newest rounds that a fit uses.
         hidden: units a layer.
+        wait_limit_s: see ``greenband.agents.networks.StageScorer``.
         discount: of cost, per decision interval.
         mainline: weight of lost time times the share of the main road that a vehicle's route runs along.
         waiting: weight of time spent standing for longer than the patience.
@@ -70,6 +71,7 @@ class Rollouts:
     episodes: int = 16
     window: int = 2
     hidden: int = 64
+    wait_limit_s: float = 0.0
     discount: float = 0.96
     mainline: float = 0.0
     waiting: float = 0.0
@@ -90,7 +92,7 @@ class Rollouts:
     def first(self, start: str | None, seed: int) -> StageScorer:
         """The policy of the first round: that of a run or policy folder, or the untrained one of a seed."""
         torch.manual_seed(seed)
-        scorer = StageScorer(self.hidden, prior=True)
+        scorer = StageScorer(self.hidden, prior=True, wait_limit_s=self.wait_limit_s)
         if start is not None:
             copy_policy(start, scorer)
         return scorer
@@ -98,7 +100,7 @@ class Rollouts:
     def fit(self, rounds: Sequence[Rows], seed: int) -> Fit:
         """Fit a fresh scorer to all rows; the same rows and seed give the same scorer."""
         torch.manual_seed(seed)
-        scorer = StageScorer(self.hidden)
+        scorer = StageScorer(self.hidden, wait_limit_s=self.wait_limit_s)
         observations, chosen, tried = (
             torch.from_numpy(np.concatenate([getattr(rows, name) for rows in rounds]))
             for name in ("observations", "chosen", "tried")
@@ -132,5 +134,5 @@ class Rollouts:
 
 def _ahead(scorer: StageScorer, observations: torch.Tensor, chosen: torch.Tensor, tried: torch.Tensor) -> torch.Tensor:
     """Score of the choice above that of the alternative."""
-    scores = scorer(observations)
+    scores = scorer.learned(observations)
     return scores.gather(1, chosen[:, None])[:, 0] - scores.gather(1, tried[:, None])[:, 0]

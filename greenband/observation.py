@@ -18,7 +18,7 @@ from greenband.platoons import Platoons
 from greenband.sensing import Measurement
 from greenband.signals import Limits
 
-__all__ = ["MAX_STAGES", "OBSERVATION_SIZE", "SIGNAL_FEATURES", "STAGE_FEATURES", "Encoder", "action_mask"]
+__all__ = ["MAX_STAGES", "OBSERVATION_SIZE", "RED_S", "SIGNAL_FEATURES", "STAGE_FEATURES", "Encoder", "action_mask"]
 
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -47,6 +47,7 @@ STAGE_FEATURES = (
 SIGNAL_FEATURES = ("in_transition", "green", "intergreen")  # flag, s / 60, s / 10
 OBSERVATION_SIZE = MAX_STAGES * len(STAGE_FEATURES) + len(SIGNAL_FEATURES)
 MEMORY_S = 180.0
+RED_S = 120.0
 
 
 def action_mask(observation: Array) -> npt.NDArray[np.bool_]:
@@ -107,7 +108,7 @@ class Encoder:
         table = self._fixed.copy()
         table[(*self._stages, 0)] = np.concatenate([view.allowed for view in views])
         table[np.arange(len(views)), [view.stage for view in views], 2] = 1.0
-        table[(*self._stages, 3)] = np.concatenate([view.red_s for view in views]) / 120
+        table[(*self._stages, 3)] = np.concatenate([view.red_s for view in views]) / RED_S
         table[..., 4:6] = served[..., :2] / 40
         table[..., 6] = (self._per_lane * self._seen[:, None, :, 1]).max(axis=-1) / 12
         table[..., 7] = served[..., 2] / 40

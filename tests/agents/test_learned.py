@@ -23,7 +23,7 @@ FACTS = {"interval_s": 5, "sensing_range_m": 80.0}
 
 def scorer(hidden: int = 16) -> StageScorer:
     torch.manual_seed(hidden)
-    made: StageScorer = StageScorer(hidden, prior=True)
+    made: StageScorer = StageScorer(hidden, prior=True, wait_limit_s=90.0)
     return made
 
 
@@ -74,7 +74,7 @@ def test_a_controller_forgets_between_runs(
 
 def test_card_and_files(folder: Path) -> None:
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    assert card == {**FACTS, "hidden": 16, "observation_size": OBSERVATION_SIZE}
+    assert card == {**FACTS, "hidden": 16, "wait_limit_s": 90.0, "observation_size": OBSERVATION_SIZE}
     assert sorted(path.name for path in folder.iterdir()) == [CARD, WEIGHTS]
     assert LearnedController(str(folder)).interval_s == 5
 
@@ -90,6 +90,7 @@ def test_saving_again_replaces(folder: Path) -> None:
         ({"observation_size": 77}, f"made for observations of size 77, this version has {OBSERVATION_SIZE}"),
         ({"hidden": 64}, "policy.safetensors: not the weights of a policy"),
         ({"hidden": "many"}, "card.json: not a policy card"),
+        ({"wait_limit_s": -1}, "card.json: not a policy card"),
         ({"hidden": 0}, "card.json: not a policy card"),
         ({"interval_s": None}, "card.json: not a policy card"),
         ({"interval_s": 0}, "card.json: not a policy card"),

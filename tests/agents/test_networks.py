@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from greenband.agents.networks import FORBIDDEN, HOLDING, PRIOR, StageScorer, StageValue
-from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, SIGNAL_FEATURES, STAGE_FEATURES
+from greenband.agents.networks import FORBIDDEN, HOLDING, PRIOR, URGENCY, StageScorer, StageValue
+from greenband.errors import BadInput
+from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 
 F = len(STAGE_FEATURES)
 
@@ -65,6 +66,27 @@ def test_permuting_stages_permutes_scores() -> None:
         shuffled = join(table[:, order], signal)
         torch.testing.assert_close(network(shuffled), network(rows)[:, order], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(value(shuffled), value(rows), rtol=1e-4, atol=1e-5)
+
+
+def test_beyond_the_wait_limit_a_stage_gains_while_vehicles_stand_there() -> None:
+    table, signal = split(observations(1, 5))
+    allowed, present, red, standing = (STAGE_FEATURES.index(n) for n in ("allowed", "present", "red", "standing"))
+    table[:, :5, allowed] = 1.0
+    table[0, :5, red] = torch.tensor([120.0, 120.0, 120.0, 100.0, 99.0]) / RED_S
+    table[0, :5, standing] = torch.tensor([0.0, 1.0, 0.025, 1.0, 1.0])
+    assert table[0, 1, present] == 1
+    network = scorer()
+    network.wait_limit_s = 100.0
+    rows = join(table, signal)
+    gain = (network(rows) - network.learned(rows))[0, :5]
+    torch.testing.assert_close(gain, torch.tensor([0.0, 0.0, 20 * URGENCY, 0.0, 0.0]), atol=1e-5, rtol=0)
+    network.wait_limit_s = 0.0
+    torch.testing.assert_close(network(rows)[0, :5], network.learned(rows)[0, :5], atol=0, rtol=0)
+
+
+def test_a_negative_wait_limit_is_refused() -> None:
+    with pytest.raises(BadInput, match="wait_limit_s=-1: must be at least 0"):
+        StageScorer(16, wait_limit_s=-1)
 
 
 def test_padding_does_not_change_scores() -> None:

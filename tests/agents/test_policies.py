@@ -17,17 +17,27 @@ from greenband import registry
 from greenband.agents import learners
 from greenband.agents.policies import MaskedDQN
 from greenband.envs.spaces import action_space, observation_space
+from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, STAGE_FEATURES, action_mask
 
 F = len(STAGE_FEATURES)
 STANDING, LEAVING, APPROACHING = (STAGE_FEATURES.index(n) for n in ("standing", "leaving", "approaching"))
-PPO = {"n_steps": 32, "batch_size": 128, "n_epochs": 6, "gamma": 0.5, "learning_rate": 1e-2, "hidden": 16}
+NETWORK = {"hidden": 16, "wait_limit_s": 0}
+PPO = {
+    **NETWORK,
+    "temperature": 1.0,
+    "n_steps": 32,
+    "batch_size": 128,
+    "n_epochs": 6,
+    "gamma": 0.5,
+    "learning_rate": 1e-2,
+}
 DQN = {
+    **NETWORK,
     "learning_starts": 200,
     "batch_size": 64,
     "gamma": 0.5,
     "learning_rate": 5e-3,
-    "hidden": 16,
     "train_freq": 4,
     "gradient_steps": 4,
     "target_update_interval": 200,
@@ -179,3 +189,23 @@ def test_the_shipped_settings_make_a_learner(name: str, tmp_path: Path) -> None:
 def test_a_setting_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="gama"):
         registry.make("agent", "ppo", gama=0.9, env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path)
+
+
+def test_temperature_divides_scores_and_changes_no_greedy_choice(tmp_path: Path) -> None:
+    rows = games().reset()
+    cold, warm = (
+        learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": value})  # type: ignore[arg-type]
+        for value in (0.1, 1.0)
+    )
+    assert (cold.predict(rows, deterministic=True)[0] == warm.predict(rows, deterministic=True)[0]).all()
+    observations = torch.as_tensor(rows)
+    sure, unsure = (
+        learner.policy.get_distribution(observations).distribution.probs.max(1).values  # type: ignore[union-attr]
+        for learner in (cold, warm)
+    )
+    assert (sure > unsure).all()
+
+
+def test_a_temperature_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"agent\.temperature=0: must be above 0"):
+        learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": 0})  # type: ignore[arg-type]
