@@ -194,18 +194,16 @@ def test_a_setting_that_is_none_is_named(tmp_path: Path) -> None:
 def test_temperature_divides_scores_and_changes_no_greedy_choice(tmp_path: Path) -> None:
     rows = games().reset()
     cold, warm = (
-        learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": value})  # type: ignore[arg-type]
-        for value in (0.1, 1.0)
+        learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": value}) for value in (0.1, 1.0)
     )
     assert (cold.predict(rows, deterministic=True)[0] == warm.predict(rows, deterministic=True)[0]).all()
     observations = torch.as_tensor(rows)
     sure, unsure = (
-        learner.policy.get_distribution(observations).distribution.probs.max(1).values  # type: ignore[union-attr]
-        for learner in (cold, warm)
+        learner.policy.get_distribution(observations).distribution.probs.max(1).values for learner in (cold, warm)
     )
     assert (sure > unsure).all()
 
 
 def test_a_temperature_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"agent\.temperature=0: must be above 0"):
-        learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": 0})  # type: ignore[arg-type]
+        learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": 0})
