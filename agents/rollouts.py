@@ -56,7 +56,7 @@ class Rollouts:
         hidden: units a layer.
         wait_limit_s: see ``greenband.agents.networks.StageScorer``.
         discount: of cost, per decision interval.
-        mainline: weight of lost time times the share of the main road that a vehicle's route runs along.
+        mainline: weight of what those lose who run the main road from end to end, beside the 1 of every vehicle.
         waiting: weight of time spent standing for longer than the patience.
         epochs: over the rows.
         batch_size: rows.

@@ -22,6 +22,7 @@ from greenband.simulation import Backend
 __all__ = ["TRAINING_SEEDS", "EpisodeConfig", "Session", "Step", "controlled_signals", "episode_seed", "fresh_seed"]
 
 TRAINING_SEEDS = range(10_000, 2**31)
+WORKERS = ("processes", "ray")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class EpisodeConfig:
     """What an episode is. Each one draws a period and a factor on demand at random; ``interval_s`` between decisions.
 
     ``signals`` are those under the learner's control, all by default; ``others`` names the controller of the rest.
+    ``workers`` says where a training's SUMO processes run: ``processes`` of this machine, or ``ray``.
     A ``curriculum`` narrows what is drawn while a training is young: lessons in the order of their ends, then the rest.
 
     Raises:
@@ -44,10 +46,13 @@ class EpisodeConfig:
     signals: Sequence[str] | None = None
     others: str = "existing"
     backend: Backend = "auto"
+    workers: str = "processes"
 
     def __post_init__(self) -> None:
         if self.interval_s < 1:
             raise BadInput(f"interval_s must be at least 1 s, not {self.interval_s}")
+        if self.workers not in WORKERS:
+            raise UnknownName("kind of workers", self.workers, list(WORKERS))
         object.__setattr__(self, "curriculum", curriculum(self.curriculum))  # a configuration file has plain mappings
         for lesson in range(len(self.curriculum) + 1):
             periods, demand = self.drawn(lesson)

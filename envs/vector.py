@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from greenband.envs.session import EpisodeConfig, Step, controlled_signals, fresh_seed
 from greenband.envs.spaces import action_space, observation_space
-from greenband.envs.worker import Worker
+from greenband.envs.worker import Link, ProcessLink, Worker
 from greenband.observation import OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
 
@@ -45,7 +45,8 @@ class CorridorVecEnv(VecEnv):
         self.signals = controlled_signals(scenario, self.config)
         self._progress = progress
         self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
-        self._workers = [Worker(scenario, self.config) for _ in range(processes)]
+        link = _ray_link(processes) if self.config.workers == "ray" else ProcessLink
+        self._workers = [Worker(scenario, self.config, link) for _ in range(processes)]
         super().__init__(processes * len(self.signals), observation_space(), action_space())
         self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
@@ -156,6 +157,14 @@ class CorridorVecEnv(VecEnv):
     def _next_episode(self, k: int) -> tuple[int, int]:
         """Seed and lesson."""
         return fresh_seed(self._streams[k]), self.config.lesson(self._progress())
+
+
+def _ray_link(processes: int) -> Callable[[Scenario, EpisodeConfig], Link]:
+    from greenband.cluster import connect
+    from greenband.envs.remote import RayLink
+
+    connect(processes)  # one that is too small would keep the last ones waiting for ever
+    return RayLink
 
 
 def _infos(step: Step) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""SUMO processes of a vector environment, spoken to over pipes.
+"""SUMO processes of a vector environment.
 
 This module is what such a process imports, so it stays clear of torch: a process with few libraries and one thread
 starts sooner, and SUMO runs faster in it, since the C++ runtime then needs no atomic reference counts.
@@ -9,30 +9,78 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing as mp
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 from greenband.envs.session import EpisodeConfig, Session
 from greenband.errors import GreenbandError, SimulationError
 from greenband.processes import sumo_processes
 from greenband.scenario import Scenario
 
-__all__ = ["REPLACEMENTS", "Worker"]
+__all__ = ["REPLACEMENTS", "Link", "ProcessLink", "Worker"]
 
 REPLACEMENTS = 2  # for one answer; a process that dies at the same place again and again would die there for ever
 LOG = logging.getLogger(__name__)
 
 
+class Link(Protocol):
+    """How to speak to a process that runs episodes. The process ends with the link, and a link with the process."""
+
+    def send(self, command: str, value: Any) -> None:
+        """Ask for something; OSError if it is known that nobody is there."""
+
+    def receive(self) -> Any:
+        """Wait for an answer; EOFError or OSError if none will come."""
+
+    def stop(self) -> None:
+        """End the process."""
+
+
+class ProcessLink:
+    """A process of this machine, at the other end of a pipe."""
+
+    def __init__(self, scenario: Scenario, config: EpisodeConfig) -> None:
+        context = mp.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        with sumo_processes():  # what to do about an interrupt from the keyboard is for this process to say
+            self.process = context.Process(target=_work, args=(theirs, scenario, config), daemon=True)
+            self.process.start()
+        theirs.close()
+
+    def send(self, command: str, value: Any) -> None:
+        """Ask for something."""
+        self._pipe.send((command, value))
+
+    def receive(self) -> Any:
+        """Wait for an answer."""
+        return self._pipe.recv()
+
+    def stop(self) -> None:
+        """Ask the process to end, and make sure that it does."""
+        with contextlib.suppress(OSError):
+            self._pipe.send(("close", None))
+        self.process.join(timeout=10)
+        if self.process.is_alive():
+            self.process.kill()
+        self._pipe.close()
+
+
 class Worker:
-    """A SUMO process that runs episodes of a scenario, and the parent's end of it.
+    """Runs episodes of a scenario in a SUMO process, for which it stands.
 
     A process that dies, or whose SUMO fails, is replaced. The new one is told all that the old one was told in this
     episode, seed and actions, so that it comes to the same place: who waits for the answer notices nothing but the
     delay, and a warning in the log.
     """
 
-    def __init__(self, scenario: Scenario, config: EpisodeConfig) -> None:
-        self._scenario, self._config = scenario, config
+    def __init__(
+        self,
+        scenario: Scenario,
+        config: EpisodeConfig,
+        link: Callable[[Scenario, EpisodeConfig], Link] = ProcessLink,
+    ) -> None:
+        self._make: Callable[[], Link] = lambda: link(scenario, config)
         self._episode: list[tuple[str, Any]] = []  # commands of this episode
         self._start()
 
@@ -71,22 +119,12 @@ class Worker:
         raise error
 
     def stop(self) -> None:
-        """Ask the process to end, and make sure that it does."""
-        with contextlib.suppress(OSError):
-            self._pipe.send(("close", None))
-        self.process.join(timeout=10)
-        if self.process.is_alive():
-            self.process.kill()
-        self._pipe.close()
+        """End the process."""
+        self.link.stop()
 
     def _start(self) -> None:
-        """A fresh process; what to do about an interrupt from the keyboard is for this one to say."""
-        context = mp.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        with sumo_processes():
-            self.process = context.Process(target=_work, args=(theirs, self._scenario, self._config), daemon=True)
-            self.process.start()
-        theirs.close()
+        """A fresh process."""
+        self.link = self._make()
         self._told = self._heard = 0
 
     def _answer(self) -> Any:
@@ -94,7 +132,7 @@ class Worker:
         while True:
             if self._told == self._heard:
                 self._tell()
-            answer = self._pipe.recv()
+            answer = self.link.receive()
             if isinstance(answer, GreenbandError):
                 raise answer
             self._heard += 1
@@ -102,7 +140,7 @@ class Worker:
                 return answer
 
     def _tell(self) -> None:
-        self._pipe.send(self._episode[self._told])
+        self.link.send(*self._episode[self._told])
         self._told += 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
@@ -76,27 +77,48 @@ def _hydra(overrides: Sequence[str]) -> None:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
+    from greenband.sweeps import register
+
     failed: list[GreenbandError] = []
+    here = os.getpid()
 
     @hydra.main(version_base="1.3", config_path="pkg://greenband.configs", config_name="train")
     def job(config: DictConfig) -> None:
+        if os.getpid() != here:  # Joblib's processes would have Python's begin as theirs do
+            multiprocessing.set_start_method("spawn", force=True)
         try:
-            _train(_plain(config))
+            _train(_numbered(_plain(config)))
         except GreenbandError as error:  # Hydra would print a report of its own; the other jobs of a sweep go on
+            if os.getpid() != here:
+                raise GreenbandError(str(error)) from None  # of a kind that every process can unpack
             failed.append(error)
 
     saved = sys.argv
     sys.argv = ["greenband train", *overrides]
 
+    register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing its own report and exiting
     try:
         job()
     except (HydraException, OmegaConfBaseException) as error:
         raise _explained(str(error), overrides) from error
+    except GreenbandError as error:  # of a search: what its trials failed of says more
+        raise (failed or [error])[0] from None
     finally:
         sys.argv = saved
     if failed:
         raise failed[0]
+
+
+def _numbered(config: dict[str, Any]) -> dict[str, Any]:
+    """A job of a sweep has its number in the name of its folder: several may begin in the same second."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN and not any(word.startswith("out=") for word in hydra.overrides.task):
+        return {**config, "out": f"{config['out']}_{hydra.job.num}"}
+    return config
 
 
 def _explained(message: str, overrides: Sequence[str]) -> BadInput:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from greenband import registry
+from greenband import cluster, registry
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.workers import run_each
 from greenband.files import write_bytes, write_text
@@ -97,6 +97,7 @@ class RolloutRun(Run):
         rng = np.random.default_rng([self.settings.seed, self.state.rounds])
         seeds = rng.integers(*SEEDS, self._method.episodes).tolist()
         policy = {"_target_": f"{LEARNED}.LearnedController", "folder": str(self.folder / "best")}
+        each = cluster.run_each if self._env.workers == "ray" else run_each
         for attempt in range(ATTEMPTS):
             lacking = [k for k in range(len(seeds)) if not self._file(self.state.rounds, k).is_file()]
             self.state.steps = before + sum(rows["decisions"].item() for rows in self._saved(self.state.rounds))
@@ -112,7 +113,7 @@ class RolloutRun(Run):
                 for k in lacking
             ]
             failure: SimulationError | None = None
-            for place, outcome in run_each(_branch, tasks, self.settings.processes) if tasks else ():
+            for place, outcome in each(_branch, tasks, self.settings.processes) if tasks else ():
                 if isinstance(outcome, SimulationError):
                     failure = outcome
                 else:

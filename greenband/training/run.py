@@ -26,6 +26,7 @@ from greenband.files import write_text
 from greenband.revision import revision
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
+from greenband.sweeps.trial import Trial
 from greenband.tracking import Tracker, trackers
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Settings(BaseModel):
     validation: _Validation
     trackers: list[str]
     start: str | None
+    trial: dict[str, Any] | None = None
     scenario: dict[str, Any]
     env: dict[str, Any]
     agent: dict[str, Any]
@@ -134,7 +136,9 @@ class Run(ABC):
             self.scenario.period(period)
         self.state = State()
         self.stopped = False  # from outside
+        self.pruned = False  # by a search, as others did better
         self.trackers: list[Tracker] = []
+        self._trial = self._the_trial()
         self._started = time.monotonic()
         self._revision = revision()
 
@@ -166,7 +170,7 @@ class Run(ABC):
     def ending(self) -> bool:
         """Whether the run is to end before its steps are done."""
         minutes = self.settings.minutes
-        return self.stopped or self._stale or (minutes is not None and self.seconds >= 60 * minutes)
+        return self.stopped or self.pruned or self._stale or (minutes is not None and self.seconds >= 60 * minutes)
 
     @property
     def _stale(self) -> bool:
@@ -199,6 +203,10 @@ class Run(ABC):
                 self.learn(bar)
                 if self._stale:
                     bar.say(f"ended early: {self.state.since_best} {NO_BETTER}")
+                if self.pruned:
+                    bar.say("ended early: the search's other trials did better")
+            if self._trial is not None and not self.stopped:
+                self._trial.end(self.state.best_delay_s, self.pruned)
         finally:
             self.close()
             for tracker in self.trackers:
@@ -237,6 +245,9 @@ class Run(ABC):
             self.state.best_delay_s, self.state.best_steps = delay, self.state.steps
             self.keep(scorer, delay)
         self.state.next_validation = self.state.steps + self.settings.validation.every_steps
+        if self._trial is not None:
+            validations = len(path.read_text(encoding="utf-8").splitlines()) - 1
+            self.pruned = self._trial.report(self.state.best_delay_s, validations)
         bar.show(self.progress, f"{delay:.1f} s, best {self.state.best_delay_s:.1f} s")
         return delay
 
@@ -263,6 +274,14 @@ class Run(ABC):
         if not all(isinstance(value, int | float) for value in state.values()):
             raise BadInput(f"{source}: not a checkpoint of this version")
         return State(**state)
+
+    def _the_trial(self) -> Trial | None:
+        if self.settings.trial is None:
+            return None
+        try:
+            return Trial(**self.settings.trial)
+        except TypeError as error:
+            raise BadInput(f"configuration: trial: {error}") from error
 
     def _sensing(self) -> SensingConfig:
         sensing: SensingConfig = registry.instantiate(self.config["env"]["sensing"])

@@ -151,7 +151,7 @@ def test_a_killed_process_is_replaced_and_nothing_changes(
         seen = [env.reset()]
         for k in range(24):
             if k == after:
-                os.kill(env._workers[1].process.pid, signal.SIGKILL)
+                os.kill(env._workers[1].link.process.pid, signal.SIGKILL)
             seen.append(env.step(stages(env, k // 4 % 3))[0])
     finally:
         env.close()
@@ -168,7 +168,7 @@ def test_episodes_go_on_in_another_environment(short: Scenario, shared: Corridor
         state = shared.state()
         other = CorridorVecEnv(short, processes=2)
         try:
-            os.kill(other._workers[0].process.pid, signal.SIGKILL)
+            os.kill(other._workers[0].link.process.pid, signal.SIGKILL)
             assert (other.restore(state) == before).all()
             for _ in range(12):
                 assert (other.step(stages(other, 1))[0] == shared.step(stages(shared, 1))[0]).all()
@@ -193,8 +193,8 @@ def test_processes_that_die_again_and_again_are_an_error_not_a_hang(
 
     def doomed(worker: Worker) -> None:
         start(worker)
-        worker.process.kill()
-        processes.append(worker.process)
+        worker.link.process.kill()
+        processes.append(worker.link.process)
 
     monkeypatch.setattr(Worker, "_start", doomed)
     worker = Worker(short, EpisodeConfig())
@@ -211,7 +211,7 @@ def test_an_interrupt_at_the_keyboard_is_the_parents_affair(short: Scenario) -> 
     env = CorridorVecEnv(short, EpisodeConfig())
     try:
         env.reset()
-        os.kill(env._workers[0].process.pid, signal.SIGINT)  # as a terminal sends it to the whole group
+        os.kill(env._workers[0].link.process.pid, signal.SIGINT)  # as a terminal sends it to the whole group
         env.step(stages(env))
         assert env.step(stages(env))[0].shape == (4, OBSERVATION_SIZE)
     finally:
@@ -240,7 +240,7 @@ from greenband.scenario import Scenario
 
 env = CorridorVecEnv(Scenario.load({folder!r}), processes=1)
 assert env.reset().shape[0] == env.num_envs
-maps = Path(f"/proc/{{env._workers[0].process.pid}}/maps")
+maps = Path(f"/proc/{{env._workers[0].link.process.pid}}/maps")
 assert not maps.exists() or "libtorch" not in maps.read_text()
 env.close()
 """
