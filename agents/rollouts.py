@@ -28,12 +28,13 @@ HELD_OUT = 0.1
 
 @dataclass(frozen=True)
 class Rows:
-    """Decisions with one alternative each: ``[n, OBSERVATION_SIZE]``, ``[n]``, ``[n]``, ``[n, steps, costs]``."""
+    """Decisions in a period, one alternative each: ``[n, OBSERVATION_SIZE]``, ``[n]``, ``[n]``, ``[n, steps, 3]``."""
 
     observations: npt.NDArray[np.float32]
     chosen: npt.NDArray[np.int64]
     tried: npt.NDArray[np.int64]
     costs: npt.NDArray[np.float32]
+    period: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Rollouts:
         hidden: units a layer.
         wait_limit_s: see ``greenband.agents.networks.StageScorer``.
         discount: of cost, per decision interval.
-        mainline: weight of what those lose who run the main road from end to end, beside the 1 of every vehicle.
+        mainline: weight of what those lose who run the main road from end to end, beside the 1 of every vehicle; one
+            for all periods, or by period, 0 in others.
         waiting: weight of time spent standing for longer than the patience.
         epochs: over the rows.
         batch_size: rows.
@@ -73,7 +75,7 @@ class Rollouts:
     hidden: int = 64
     wait_limit_s: float = 0.0
     discount: float = 0.96
-    mainline: float = 0.0
+    mainline: float | Mapping[str, float] = 0.0
     waiting: float = 0.0
     epochs: int = 20
     batch_size: int = 128
@@ -86,7 +88,8 @@ class Rollouts:
                 raise BadInput(f"agent.{name}={getattr(self, name)}: must be above 0")
         if not 0 < self.discount <= 1:
             raise BadInput(f"agent.discount={self.discount}: must be above 0 and at most 1")
-        if min(self.mainline, self.waiting, self.weight_decay) < 0:
+        weights = self.mainline.values() if isinstance(self.mainline, Mapping) else [self.mainline]
+        if min(*weights, self.waiting, self.weight_decay) < 0:
             raise BadInput("agent.mainline, agent.waiting and agent.weight_decay must be at least 0")
 
     def first(self, start: str | None, seed: int) -> StageScorer:
@@ -105,7 +108,7 @@ class Rollouts:
             torch.from_numpy(np.concatenate([getattr(rows, name) for rows in rounds]))
             for name in ("observations", "chosen", "tried")
         )
-        targets = torch.from_numpy(np.concatenate([self.targets(rows.costs) for rows in rounds]))
+        targets = torch.from_numpy(np.concatenate([self.targets(rows) for rows in rounds]))
         order = np.random.default_rng(seed).permutation(len(targets))
         held, seen = np.split(order, [int(HELD_OUT * len(order))])
         batches = max(1, len(seen) // self.batch_size)
@@ -125,10 +128,11 @@ class Rollouts:
             spread = float((targets[held] - targets[held].mean()).square().sum()) if len(held) else 0.0
         return Fit(scorer, len(order), 1 - float(errors.square().sum()) / spread if spread else float("nan"))
 
-    def targets(self, costs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """By how much each choice should score above its alternative, ``[n, steps, 3]`` to ``[n]``."""
-        weights = np.array([1.0, self.mainline, self.waiting])
-        discounted = (costs @ weights) @ self.discount ** np.arange(costs.shape[1])
+    def targets(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """By how much each choice should score above its alternative, ``[n]``."""
+        mainline = self.mainline.get(rows.period, 0.0) if isinstance(self.mainline, Mapping) else self.mainline
+        weights = np.array([1.0, mainline, self.waiting])
+        discounted = (rows.costs @ weights) @ self.discount ** np.arange(rows.costs.shape[1])
         return np.clip(discounted / SCALE, -LARGEST, LARGEST).astype(np.float32)
 
 

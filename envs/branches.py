@@ -59,7 +59,7 @@ class BranchConfig:
         BadInput: a value is out of range.
     """
 
-    horizon_s: int = 150
+    horizon_s: int = 120
     share: float = 0.1
     signals: int = 4
     spread: float = 2.0
@@ -93,7 +93,7 @@ class Branched:
     how much the alternative's exceeded those of the choice in each decision interval up to the horizon, by ``COSTS``,
     over the whole network in vehicle seconds: time lost against the speed limit or waiting to enter; what those lost on
     the road who run the main road from end to end; and time spent standing for longer than the patience. ``decisions``
-    were made for it by all signals in all branches.
+    were made for it by all signals in all branches; ``period`` is that of the day.
     """
 
     observations: npt.NDArray[np.float32]
@@ -101,6 +101,7 @@ class Branched:
     tried: npt.NDArray[np.int64]
     costs: npt.NDArray[np.float32]
     decisions: int
+    period: str
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -214,6 +215,7 @@ class _Drive:
             np.array([row[2] for row in tried], np.int64),
             np.array(costs, np.float32).reshape(len(tried), self._steps, len(COSTS)),
             decisions,
+            self._session.loop.period_name,
         )
 
 

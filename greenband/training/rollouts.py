@@ -26,7 +26,7 @@ __all__ = ["RolloutRun"]
 BRANCHES = "greenband.envs.branches"
 SEEDS = 10_000, 2**31  # for training
 ATTEMPTS = 3  # at an episode in which SUMO fails or dies
-PARTS = ("observations", "chosen", "tried", "costs", "decisions")
+PARTS = ("observations", "chosen", "tried", "costs", "period", "decisions")
 
 
 class RolloutRun(Run):
@@ -154,7 +154,10 @@ class RolloutRun(Run):
     def _rows(self, number: int) -> list[Any]:
         target = {"_target_": "greenband.agents.rollouts.Rows"}
         parts = PARTS[:-1]
-        return [registry.instantiate(target, **{name: rows[name] for name in parts}) for rows in self._saved(number)]
+        return [
+            registry.instantiate(target, **{name: rows[name] for name in parts} | {"period": str(rows["period"])})
+            for rows in self._saved(number)
+        ]
 
 
 def _branch(task: Mapping[str, Any]) -> dict[str, Any]:

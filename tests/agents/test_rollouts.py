@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,18 @@ def rows(n: int, seed: int = 0) -> Rows:
     costs = np.zeros((n, 2, 3), np.float32)
     costs[:, 0, 0] = more
     flat = np.concatenate([table.reshape(n, -1), np.zeros((n, OBSERVATION_SIZE - MAX_STAGES * F))], axis=1)
-    return Rows(flat.astype(np.float32), chosen, tried, costs)
+    return Rows(flat.astype(np.float32), chosen, tried, costs, "AM")
 
 
 def test_targets_are_discounted_weighted_and_cut_off() -> None:
     costs = np.array([[[100, 10, 1], [100, 20, 2]], [[9e3, 0, 0], [0, 0, 0]]], np.float32)
-    found = Rollouts(discount=0.5, mainline=2.0, waiting=10.0).targets(costs)
+    kept = Rows(*[np.zeros(0)] * 3, costs, "AM")
+    found = Rollouts(discount=0.5, mainline=2.0, waiting=10.0).targets(kept)
     assert found.tolist() == pytest.approx([(130 + 0.5 * 160) / 100, 6.0])
+    by_period = Rollouts(discount=0.5, mainline={"AM": 2.0}, waiting=10.0)
+    assert by_period.targets(kept).tolist() == found.tolist()
+    other = by_period.targets(replace(kept, period="PM"))
+    assert other.tolist() == pytest.approx([(110 + 0.5 * 120) / 100, 6.0])
 
 
 def test_it_learns_which_stage_costs_less() -> None:
@@ -64,6 +70,7 @@ def test_the_same_rows_and_seed_give_the_same_scorer() -> None:
         ({"epochs": 0}, "epochs=0"),
         ({"window": 0}, "window=0"),
         ({"waiting": -1}, "at least 0"),
+        ({"mainline": {"AM": 1, "OFF": -1}}, "at least 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:
