@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,10 @@ from greenband.control import Controller
 from greenband.errors import BadInput, UnknownName
 from greenband.sensing import SensingConfig
 
-__all__ = ["NAMED", "Subject", "policy_folder", "resolve"]
+__all__ = ["NAMED", "REFERENCE", "Subject", "policy_folder", "resolve"]
 
 NAMED = "greenband.registry.controller"  # the target of a controller called by its name
+REFERENCE = "reference"  # the policy that comes with the package
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def resolve(text: str) -> Subject:
     if text in registry.names("controller"):
         return Subject(text, config={"_target_": NAMED, "name": text}, source=text)
     path = Path(text)
-    if not path.exists():
-        raise UnknownName("subject (or no such file)", text, registry.names("controller"))
+    if not path.exists() and text != REFERENCE:
+        raise UnknownName("subject (or no such file)", text, [*registry.names("controller"), REFERENCE])
     if (folder := policy_folder(path)) is not None:
         return _policy(path, folder, text)
     if path.is_dir() and (path / "config.yaml").is_file():
@@ -65,7 +67,12 @@ def resolve(text: str) -> Subject:
 
 
 def policy_folder(path: Path) -> Path | None:
-    """Where the policy is that a policy folder, a training run or a weights file stands for; None if there is none."""
+    """Where the policy is that a policy folder, a training run or a weights file stands for; None if there is none.
+
+    ``reference`` stands for the one in this package.
+    """
+    if str(path) == REFERENCE:
+        return Path(str(files("greenband.agents") / REFERENCE))
     places = (path, path / "best", path.parent if path.name == "policy.safetensors" else path)
     return next((folder for folder in places if (folder / "card.json").is_file()), None)
 

@@ -56,6 +56,14 @@ def test_a_run_a_policy_folder_and_a_policy_file(inside: str, run_folder: Path) 
     assert pickle.loads(pickle.dumps(subject)) == subject
 
 
+def test_the_reference_is_the_policy_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    subject = resolve("reference")
+    assert (subject.name, subject.sensing) == ("reference", SensingConfig())
+    assert isinstance(subject.make(), LearnedController)
+    assert pickle.loads(pickle.dumps(subject)) == subject
+
+
 def test_a_card_may_name_the_cameras_range_alone(run_folder: Path) -> None:
     path = run_folder / "best" / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
