@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 
@@ -60,8 +61,9 @@ def peer_python() -> Path:
     if not (VENV / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
         version = sumo.version_string()
-        simulator = [f"{name}=={version}" for name in ("eclipse-sumo", "libsumo", "traci", "sumolib")]
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES, *simulator], check=True)
+        same = [f"{name}=={version}" for name in ("eclipse-sumo", "libsumo", "traci", "sumolib")]
+        same.append(f"torch=={metadata.version('torch').partition('+')[0]}")
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES, *same], check=True)
         (VENV / "complete").touch()
     return python
 
@@ -85,7 +87,7 @@ def ours() -> float:
             learner.learn(a_rollout)
             start = time.perf_counter()
             learner.learn(ROLLOUTS["greenband"] * a_rollout, reset_num_timesteps=False)
-            return ROLLOUTS["greenband"] * a_rollout / (time.perf_counter() - start)
+            return float(ROLLOUTS["greenband"] * a_rollout / (time.perf_counter() - start))
         finally:
             env.close()
 
