@@ -28,6 +28,9 @@ UsageError: Any = typer.BadParameter.__base__  # a wrong option or command; type
 Scenario = Annotated[str, typer.Option("--scenario", "-s", help="Name of a scenario, or its folder.")]
 Seeds = Annotated[str, typer.Option(help="Range a:b (b left out), a number, or a list of both.")]
 Jobs = Annotated[int, typer.Option(help="Processes; 0 takes one a core.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Read archives of stable-baselines3 too, and with them run code inside.")
+]
 
 
 @app.command()
@@ -190,6 +193,7 @@ def evaluate(
     ] = False,
     format: Annotated[str | None, typer.Option(help="Print csv, json or markdown to stdout.")] = None,
     junctions: Annotated[bool, typer.Option("--junctions", help="Show every junction too.")] = False,
+    trust: Trust = False,
     gui: Annotated[bool, typer.Option("--gui", help="Watch in SUMO's GUI, one run at a time.")] = False,
     remote: Annotated[
         str | None, typer.Option(help="host:port of a waiting SUMO to run on, one run at a time.")
@@ -216,6 +220,7 @@ def evaluate(
         resume=resume,
         format=format,
         junctions=junctions,
+        trust=trust,
         backend="gui" if gui else remote or "auto",
     )
     raise typer.Exit(code)
@@ -233,6 +238,7 @@ def plan(
     budget: Annotated[int | None, typer.Option(help="Plans that simopt tries, in simulation.")] = None,
     compare: Annotated[str, typer.Option(help="Seeds to compare existing plan, subject and table on.")] = "0:4",
     jobs: Jobs = 0,
+    trust: Trust = False,
 ) -> None:
     """Make one fixed timing plan per junction and period.
 
@@ -241,7 +247,7 @@ def plan(
     """
     from greenband.cli import plan as command
 
-    command.run(subject, scenario, out, period, seeds, compare, jobs, budget)
+    command.run(subject, scenario, out, period, seeds, compare, jobs, budget, trust)
 
 
 @app.command()

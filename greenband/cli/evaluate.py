@@ -38,6 +38,7 @@ def run(
     resume: bool,
     format: str | None,
     junctions: bool,
+    trust: bool,
     backend: Backend,
 ) -> int:
     """Evaluate every period at every demand and print; files hold one result, or a list of them for several.
@@ -61,7 +62,7 @@ def run(
         registry.make("sensing", sensing)
     for name in periods if incident is not None else ():
         find_incident(found, name, incident or "")
-    named = [resolve(text) for text in subjects]
+    named = [resolve(text, trust) for text in subjects]
     distinct(named)
     fits(named, found, periods)
     store = _store(json, resume)

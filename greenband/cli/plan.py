@@ -32,10 +32,11 @@ def run(
     compare_on: str,
     jobs: int,
     budget: int | None = None,
+    trust: bool = False,
 ) -> None:
     """Write ``plan.json`` into ``out``, then compare existing plan, subject and that file; ``results.json`` too."""
     found, jobs, numbers = registry.scenario(scenario), processes(jobs), parse_seeds(compare_on)
-    periods, named = periods_of(found, period), _with_budget(resolve(subject), budget)
+    periods, named = periods_of(found, period), _with_budget(resolve(subject, trust), budget)
     planner = named.make()
     if isinstance(planner, Planner):
         if seeds is not None:

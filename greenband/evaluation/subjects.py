@@ -16,6 +16,7 @@ from greenband.sensing import SensingConfig
 __all__ = ["NAMED", "REFERENCE", "Subject", "policy_folder", "resolve"]
 
 NAMED = "greenband.registry.controller"  # the target of a controller called by its name
+PICKLED = (".zip", ".pt", ".pth", ".pkl", ".pickle")
 REFERENCE = "reference"  # the policy that comes with the package
 
 
@@ -46,12 +47,14 @@ class Subject:
         return cast(Controller, registry.instantiate(self.config))
 
 
-def resolve(text: str) -> Subject:
+def resolve(text: str, trust: bool = False) -> Subject:
     """Find out what a SUBJECT on the command line means.
+
+    An archive of stable-baselines3 is read only with ``trust``: whoever made it can have code run by that.
 
     Raises:
         UnknownName: neither a controller nor a path.
-        BadInput: a path that holds neither policy nor plan.
+        BadInput: a path that holds neither policy nor plan, or a file of pickles without ``trust``.
     """
     if text in registry.names("controller"):
         return Subject(text, config={"_target_": NAMED, "name": text}, source=text)
@@ -60,6 +63,8 @@ def resolve(text: str) -> Subject:
         raise UnknownName("subject (or no such file)", text, [*registry.names("controller"), REFERENCE])
     if (folder := policy_folder(path)) is not None:
         return _policy(path, folder, text)
+    if path.suffix in PICKLED:
+        return _archive(path, text, trust)
     if path.is_dir() and (path / "config.yaml").is_file():
         raise BadInput(f"{path}: this training run has not kept a policy yet")
     formats.read_plan(path)
@@ -75,6 +80,17 @@ def policy_folder(path: Path) -> Path | None:
         return Path(str(files("greenband.agents") / REFERENCE))
     places = (path, path / "best", path.parent if path.name == "policy.safetensors" else path)
     return next((folder for folder in places if (folder / "card.json").is_file()), None)
+
+
+def _archive(path: Path, source: str, trust: bool) -> Subject:
+    if not trust:
+        raise BadInput(
+            f"{path}: reading it would run code that is inside; take the training run or policy folder instead,"
+            " or give --trust if you trust whoever made it"
+        )
+    return Subject(
+        path.stem, config={"_target_": "greenband.agents.archive.ArchivedController", "file": str(path)}, source=source
+    )
 
 
 def _policy(path: Path, folder: Path, source: str) -> Subject:

@@ -72,6 +72,14 @@ def test_a_card_may_name_the_cameras_range_alone(run_folder: Path) -> None:
     assert resolve(str(run_folder)).sensing == SensingConfig(60.0)
 
 
+@pytest.mark.parametrize("suffix", [".zip", ".pt", ".pkl"])
+def test_a_file_that_would_run_code_is_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"policy{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(BadInput, match=r"would run code that is inside.*--trust"):
+        resolve(str(path))
+
+
 def test_two_runs_can_be_told_apart(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run_folder)
     assert resolve(".").name == "run7"
