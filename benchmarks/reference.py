@@ -40,8 +40,8 @@ def main() -> None:
     before = kept(RESULTS / f"{options.scenario}.md")
     text = (
         f"`python benchmarks/reference.py --subject {policy} --scenario {options.scenario} --periods {options.periods}"
-        f" --seeds {options.seeds}`\n\nMeans over the seeds; in brackets the policy's difference to the baseline, paired"
-        " by seed, with its 95 % bootstrap interval. Bold: the policy is better, and the interval excludes 0.\n"
+        f" --seeds {options.seeds}`\n\nMeans over the seeds; in brackets the policy's difference to the baseline,"
+        " paired by seed, with its 95 % bootstrap interval. Bold: the policy is better, and the interval excludes 0.\n"
     )
     for period in options.periods.split(","):
         text += "".join(section(before[period], measured(options, period)))
