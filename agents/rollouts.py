@@ -6,7 +6,7 @@ differences of cost, by a Huber loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.nn import functional
 from greenband.agents.learned import copy_policy
 from greenband.agents.networks import StageScorer
 from greenband.errors import BadInput
+from greenband.observation import MAX_STAGES, STAGE_FEATURES
 
 __all__ = ["Fit", "Rollouts", "Rows"]
 
@@ -60,6 +61,7 @@ class Rollouts:
         mainline: weight of what those lose who run the main road from end to end, beside the 1 of every vehicle; one
             for all periods, or by period, 0 in others.
         waiting: weight of time spent standing for longer than the patience.
+        members: scorers that are fitted, whose mean the policy follows.
         epochs: over the rows.
         batch_size: rows.
         learning_rate: highest; it rises and falls over the fit.
@@ -77,13 +79,14 @@ class Rollouts:
     discount: float = 0.96
     mainline: float | Mapping[str, float] = 0.0
     waiting: float = 0.0
+    members: int = 4
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "window", "epochs", "batch_size", "learning_rate"):
+        for name in ("episodes", "window", "members", "epochs", "batch_size", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"agent.{name}={getattr(self, name)}: must be above 0")
         if not 0 < self.discount <= 1:
@@ -101,9 +104,7 @@ class Rollouts:
         return scorer
 
     def fit(self, rounds: Sequence[Rows], seed: int) -> Fit:
-        """Fit a fresh scorer to all rows; the same rows and seed give the same scorer."""
-        torch.manual_seed(seed)
-        scorer = StageScorer(self.hidden, wait_limit_s=self.wait_limit_s)
+        """Fit fresh scorers to all rows and one more to their mean; the same rows and seed give the same scorer."""
         observations, chosen, tried = (
             torch.from_numpy(np.concatenate([getattr(rows, name) for rows in rounds]))
             for name in ("observations", "chosen", "tried")
@@ -111,22 +112,51 @@ class Rollouts:
         targets = torch.from_numpy(np.concatenate([self.targets(rows) for rows in rounds]))
         order = np.random.default_rng(seed).permutation(len(targets))
         held, seen = np.split(order, [int(HELD_OUT * len(order))])
-        batches = max(1, len(seen) // self.batch_size)
-        optimizer = torch.optim.AdamW(scorer.parameters(), self.learning_rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.epochs * batches)
-        rng = np.random.default_rng([seed, 1])
-        for _ in range(self.epochs):
-            for rows in np.array_split(rng.permutation(seen), batches):
-                ahead = _ahead(scorer, observations[rows], chosen[rows], tried[rows])
-                loss = functional.huber_loss(ahead, targets[rows], delta=2.0)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
+
+        def missed(scorer: StageScorer, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+            ahead = _ahead(scorer, observations[rows], chosen[rows], tried[rows])
+            return functional.huber_loss(ahead, targets[rows], delta=2.0)
+
+        members = [self._trained(missed, seen, [seed, member]) for member in range(self.members)]
+        scorer = members[0] if len(members) == 1 else self._distilled(members, observations, seed)
         with torch.no_grad():
             errors = _ahead(scorer, observations[held], chosen[held], tried[held]) - targets[held]
             spread = float((targets[held] - targets[held].mean()).square().sum()) if len(held) else 0.0
         return Fit(scorer, len(order), 1 - float(errors.square().sum()) / spread if spread else float("nan"))
+
+    def _distilled(self, members: Sequence[StageScorer], observations: torch.Tensor, seed: int) -> StageScorer:
+        """A scorer that scores as the mean of several does, but for what all stages of a signal have in common."""
+        exists = observations[:, 1 : MAX_STAGES * len(STAGE_FEATURES) : len(STAGE_FEATURES)]
+
+        def centred(scores: torch.Tensor, exists: torch.Tensor) -> torch.Tensor:
+            return (scores - (scores * exists).sum(1, keepdim=True) / exists.sum(1, keepdim=True)) * exists
+
+        with torch.no_grad():
+            wanted = centred(torch.stack([member.learned(observations) for member in members]).mean(0), exists)
+
+        def missed(scorer: StageScorer, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+            found = centred(scorer.learned(observations[rows]), exists[rows])
+            return (found - wanted[rows]).square().sum(1).mean()
+
+        return self._trained(missed, np.arange(len(observations)), [seed, len(members)])
+
+    def _trained(
+        self, loss: Callable[[StageScorer, npt.NDArray[np.int64]], torch.Tensor], rows: npt.NDArray[np.int64], seed: Any
+    ) -> StageScorer:
+        """A fresh scorer with less loss over the rows."""
+        rng = np.random.default_rng(seed)
+        torch.manual_seed(int(rng.integers(2**31)))
+        scorer = StageScorer(self.hidden, wait_limit_s=self.wait_limit_s)
+        batches = max(1, len(rows) // self.batch_size)
+        optimizer = torch.optim.AdamW(scorer.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.epochs * batches)
+        for _ in range(self.epochs):
+            for batch in np.array_split(rng.permutation(rows), batches):
+                optimizer.zero_grad()
+                loss(scorer, batch).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+        return scorer
 
     def targets(self, rows: Rows) -> npt.NDArray[np.float32]:
         """By how much each choice should score above its alternative, ``[n]``."""
