@@ -70,7 +70,7 @@ class LearnedController:
                 f" this version has {OBSERVATION_SIZE}"
             )
         self.interval_s = int(card["interval_s"])
-        self.network = StageScorer(int(card["hidden"]), wait_limit_s=float(card["wait_limit_s"]))
+        self.network = StageScorer(int(card["hidden"]), wait_limit_s=float(card.get("wait_limit_s", 0.0)))
         try:
             self.network.load_state_dict(load_file(folder / WEIGHTS))
         except (OSError, SafetensorError, RuntimeError) as error:
@@ -100,7 +100,7 @@ class LearnedController:
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        if int(card["hidden"]) < 1 or int(card["interval_s"]) < 1 or float(card["wait_limit_s"]) < 0:
+        if int(card["hidden"]) < 1 or int(card["interval_s"]) < 1 or float(card.get("wait_limit_s", 0.0)) < 0:
             raise ValueError("hidden and interval_s must be at least 1, wait_limit_s at least 0")
         return dict(card)
     except KeyError as error:

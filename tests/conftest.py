@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -48,3 +49,12 @@ def shorten() -> Shorten:
         return scenario.model_copy(update={"periods": {period: short}})
 
     return cut
+
+
+@pytest.fixture(scope="session")
+def tiny(jincheng: Scenario, shorten: Shorten, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scenario folder of one junction and a period of 80 s."""
+    folder = tmp_path_factory.mktemp("scenarios") / "tiny"
+    shutil.copytree(jincheng.folder, folder)
+    shorten(jincheng, duration_s=60, warmup_s=20).model_copy(update={"name": "tiny", "folder": folder}).save()
+    return folder

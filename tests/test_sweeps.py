@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from greenband.errors import BadInput
-from greenband.scenario import Scenario
 from greenband.sweeps.search import _distribution
 from greenband.sweeps.trial import Trial, storage
 
 PROGRAM = [sys.executable, "-c", "from greenband.cli import main; main()", "train"]
-
-
-@pytest.fixture(scope="module")
-def tiny(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scenario folder of one junction and a period of 80 s."""
-    folder = tmp_path_factory.mktemp("scenarios") / "tiny"
-    shutil.copytree(jincheng.folder, folder)
-    shorten(jincheng, duration_s=60, warmup_s=20).model_copy(update={"name": "tiny", "folder": folder}).save()
-    return folder
 
 
 def train(where: Path, tiny: Path, *words: str) -> subprocess.CompletedProcess[str]:

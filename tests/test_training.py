@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,10 @@ from greenband.envs.vector import CorridorVecEnv
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
 from greenband.revision import revision
-from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
 from greenband.training import train
 
 PROGRAM = [sys.executable, "-c", "from greenband.cli import main; main()"]
-
-
-@pytest.fixture(scope="module")
-def tiny(jincheng: Scenario, shorten: Callable[..., Scenario], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scenario folder of one junction and a period of 80 s."""
-    folder = tmp_path_factory.mktemp("scenarios") / "tiny"
-    shutil.copytree(jincheng.folder, folder)
-    shorten(jincheng, duration_s=60, warmup_s=20).model_copy(update={"name": "tiny", "folder": folder}).save()
-    return folder
 
 
 def overrides(tiny: Path, out: Path, *more: str) -> list[str]:

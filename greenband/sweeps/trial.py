@@ -46,7 +46,7 @@ class Trial:
             pruner = optuna.pruners.MedianPruner(startup, warmup + 1)
             self._study = optuna.load_study(study_name=study, storage=kept, pruner=pruner)
             self._trial = optuna.trial.Trial(
-                self._study, kept.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+                self._study, kept.get_trial_id_from_study_id_trial_number(kept.get_study_id_from_name(study), number)
             )
         except KeyError as error:
             raise BadInput(f"{journal}: has no trial {number} of a study {study!r}") from error

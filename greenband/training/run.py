@@ -138,7 +138,7 @@ class Run(ABC):
         self.stopped = False  # from outside
         self.pruned = False  # by a search, as others did better
         self.trackers: list[Tracker] = []
-        self._trial = self._the_trial()
+        self._trial = None if resume else self._the_trial()  # a search has ended a trial that is resumed
         self._started = time.monotonic()
         self._revision = revision()
 

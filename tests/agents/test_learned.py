@@ -146,3 +146,10 @@ def test_loading_does_not_unpickle(folder: Path, tmp_path: Path) -> None:
     assert not mark.exists()
     pickle.loads(pickle.dumps(Bomb(mark)))
     assert mark.exists()  # the bomb is a real one
+
+
+def test_a_card_without_a_wait_limit_has_none(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    del card["wait_limit_s"]
+    (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
+    assert LearnedController(folder).network.wait_limit_s == 0
