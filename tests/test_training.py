@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -319,3 +320,29 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tiny: Path, tmp_path: Pat
     assert checkpoint(run)["state"]["steps"] == before + 32
     assert float(checkpoint(run)["state"]["best_delay_s"]) <= best
     assert not list(run.glob(".checkpoint*"))
+
+
+@pytest.mark.parametrize(("weight", "kept"), [(0, 50.0), (1, 52.0)])
+def test_the_main_road_counts_by_its_weight_where_the_best_is_chosen(
+    weight: float, kept: float, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(50.0, 30.0), (52.0, 40.0), (60.0, 38.0)]  # delay in s, and mainline speed in km/h: 120, 90 and 95 s/km
+
+    def simulated(*_: Any) -> list[Any]:
+        delay, speed = found.pop(0)
+        return [SimpleNamespace(metrics={"delay_s": delay, "mainline_speed_kmh": speed}, violations=[])]
+
+    monkeypatch.setattr("greenband.training.run.run_all", simulated)
+    words = [f"validation.mainline={weight}", "steps=32", "validation.every_steps=16"]
+    out = train(composed(tiny, tmp_path / "run", *words))
+    assert json.loads((out / "best" / "card.json").read_text(encoding="utf-8"))["validation"]["delay_s"] == kept
+
+
+def test_a_weight_of_a_main_road_that_is_not_there_is_refused(tiny: Path, tmp_path: Path) -> None:
+    words = ["scenario._target_=greenband.registry.scenario", "validation.mainline=1"]
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny, bare)
+    path = bare / "scenario.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "mainline": {}}), encoding="utf-8")
+    with pytest.raises(BadInput, match=r"validation\.mainline: tiny names no main road"):
+        train(composed(bare, tmp_path / "run", *words))

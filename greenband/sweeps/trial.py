@@ -51,16 +51,20 @@ class Trial:
         except KeyError as error:
             raise BadInput(f"{journal}: has no trial {number} of a study {study!r}") from error
 
-    def report(self, delay_s: float, validation: int) -> bool:
-        """Tell the least delay so far, after so many validations; whether half of the others did better by then."""
-        self._trial.report(delay_s, validation)
+    def report(self, cost: float, validation: int) -> bool:
+        """Tell the least validation cost so far in s, and after how many validations.
+
+        Returns:
+            Whether to give up: half of the other trials did better by then.
+        """
+        self._trial.report(cost, validation)
         return bool(self._trial.should_prune())
 
-    def end(self, delay_s: float, pruned: bool) -> None:
-        """The trial is over."""
+    def end(self, cost: float, pruned: bool) -> None:
+        """The trial is over, with its least validation cost in s."""
         from optuna.trial import TrialState
 
         if pruned:
             self._study.tell(self._trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(self._trial, delay_s)
+            self._study.tell(self._trial, cost)

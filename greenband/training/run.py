@@ -46,6 +46,7 @@ class _Validation(BaseModel):
     seeds: str
     every_steps: int = Field(gt=0)
     jobs: int = Field(ge=1)
+    mainline: float = Field(default=0.0, ge=0)
     patience: int | None = Field(gt=0)
 
 
@@ -81,6 +82,7 @@ class State:
 
     steps: int = 0
     seconds: float = 0.0
+    best_cost: float = float("inf")  # of validation, s
     best_delay_s: float = float("inf")
     best_steps: int = 0
     next_validation: int = 0
@@ -134,6 +136,8 @@ class Run(ABC):
         self.scenario: Scenario = registry.instantiate(config["scenario"])
         for period in config["env"]["periods"]:
             self.scenario.period(period)
+        if self.settings.validation.mainline and not self.scenario.mainline:
+            raise BadInput(f"configuration: validation.mainline: {self.scenario.name} names no main road")
         self.state = State()
         self.stopped = False  # from outside
         self.pruned = False  # by a search, as others did better
@@ -206,7 +210,7 @@ class Run(ABC):
                 if self.pruned:
                     bar.say("ended early: the search's other trials did better")
             if self._trial is not None and not self.stopped:
-                self._trial.end(self.state.best_delay_s, self.pruned)
+                self._trial.end(self.state.best_cost, self.pruned)
         finally:
             self.close()
             for tracker in self.trackers:
@@ -221,7 +225,8 @@ class Run(ABC):
     def validate(self, scorer: Any, bar: Bar) -> float:
         """Mean delay in s over the validation seeds and the periods of training, at demand as it is.
 
-        The policy is kept if it is the best so far.
+        The policy is kept if its cost is the least so far: the delay, and the travel time on the main road in s/km by
+        its weight.
         """
         candidate = self.folder / "candidate"
         self._write_policy(scorer, candidate, None)
@@ -234,20 +239,23 @@ class Run(ABC):
         ]
         runs = run_all(tasks, self.settings.validation.jobs)
         delay = sum(run.metrics["delay_s"] for run in runs) / len(runs)
+        cost = delay
+        if weight := self.settings.validation.mainline:
+            cost += weight * sum(3600 / run.metrics["mainline_speed_kmh"] for run in runs) / len(runs)
         path = self.folder / VALIDATION
         head = "" if path.is_file() else "steps,seconds,delay_s,violations\n"
         with path.open("a", encoding="utf-8") as file:
             violations = sum(len(run.violations) for run in runs)
             file.write(f"{head}{self.state.steps},{self.seconds:.0f},{delay:.3f},{violations}\n")
         self.state.since_best += 1
-        if delay < self.state.best_delay_s:
+        if cost < self.state.best_cost:
             self.state.since_best = 0
-            self.state.best_delay_s, self.state.best_steps = delay, self.state.steps
+            self.state.best_cost, self.state.best_delay_s, self.state.best_steps = cost, delay, self.state.steps
             self.keep(scorer, delay)
         self.state.next_validation = self.state.steps + self.settings.validation.every_steps
         if self._trial is not None:
             validations = len(path.read_text(encoding="utf-8").splitlines()) - 1
-            self.pruned = self._trial.report(self.state.best_delay_s, validations)
+            self.pruned = self._trial.report(self.state.best_cost, validations)
         bar.show(self.progress, f"{delay:.1f} s, best {self.state.best_delay_s:.1f} s")
         return delay
 
