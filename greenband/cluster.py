@@ -17,6 +17,7 @@ __all__ = ["connect", "run_each"]
 T = TypeVar("T")
 R = TypeVar("R")
 ADDRESS = "RAY_ADDRESS"
+NETWORKED = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # on Linux too: without, Ray listens on the loopback address only
 
 
 def connect(cpus: int = 1) -> Any:
@@ -25,16 +26,19 @@ def connect(cpus: int = 1) -> Any:
     Raises:
         BadInput: Ray is not installed, the cluster is out of reach, or it is too small.
     """
+    address = os.environ.get(ADDRESS)
+    if not address:
+        os.environ.setdefault(NETWORKED, "0")  # Ray decides as it is imported
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise BadInput(f'Ray needs more packages: pip install "greenband[ray]" ({error})') from error
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tell nobody unless asked to
-        address = os.environ.get(ADDRESS)
-        here: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        # Without an address Ray would join any cluster that was ever started on this machine.
+        alone = {"address": "local", "include_dashboard": False}
         try:
-            ray.init(log_to_driver=False, logging_level="error", **here)
+            ray.init(log_to_driver=False, logging_level="error", **({} if address else alone))
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise BadInput(f"no Ray cluster at {ADDRESS}={address}: {error}") from error
     there = int(ray.cluster_resources().get("CPU", 0))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,14 +30,13 @@ def short(jincheng: Scenario, shorten: Callable[..., Scenario]) -> Scenario:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
     """Two nodes with one CPU each, to which this program is connected."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", cluster.NETWORKED: "0"}
     import ray
     from ray.cluster_utils import Cluster
 
-    # Of the loopback addresses Ray takes 127.0.0.1 alone for another name of the machine's address in its network.
     node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80_000_000}
-    made: Any = Cluster(initialize_head=True, head_node_args={**node, "node_ip_address": "127.0.0.2"})
-    made.add_node(**node, node_ip_address="127.0.0.3")
+    made: Any = Cluster(initialize_head=True, head_node_args=node)
+    made.add_node(**node)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(cluster.ADDRESS, made.address)
         yield made
@@ -115,3 +116,14 @@ def test_other_errors_come_through(nodes: Any) -> None:
 def test_unknown_workers_are_refused() -> None:
     with pytest.raises(UnknownName, match="kind of workers"):
         EpisodeConfig(workers="rays")
+
+
+def test_without_an_address_no_cluster_but_its_own_is_joined(nodes: Any) -> None:
+    words = "import os; os.environ.pop('RAY_ADDRESS', None); from greenband.cluster import connect; r = connect()"
+    tell = "print([node['NodeManagerAddress'] for node in r.nodes()], r.get_runtime_context().get_node_id())"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{words}; {tell}"], capture_output=True, text=True, timeout=120, check=True
+    )
+    addresses, _, node = done.stdout.splitlines()[-1].rpartition(" ")
+    assert addresses == "['127.0.0.1']"  # one, and nobody else can reach it
+    assert node not in {other["NodeID"] for other in cluster.connect().nodes()}
