@@ -48,7 +48,6 @@ class RayLauncher(Launcher):
             with open_dict(config):
                 config.hydra.job.id = config.hydra.job.num = number
             LOG.info("#%d: %s", number, " ".join(filter_overrides(overrides)))
-            # X: {' '.join(filter_overrides(overrides))}", flush=True)
             jobs.append(work.remote(self.context, config, self.task, Path.cwd()))
         try:
             return list(ray.get(jobs))
@@ -59,7 +58,6 @@ class RayLauncher(Launcher):
 
 def _run(context: HydraContext, config: DictConfig, task: TaskFunction, where: Path) -> JobReturn:
     """On the cluster."""
-
     from hydra.core.hydra_config import HydraConfig
 
     os.chdir(where)  # runs are written below the folder that the sweep was started in
