@@ -16,37 +16,52 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from greenband.agents.networks import StageScorer
+from greenband.agents.networks import CycleActor, StageScorer
 from greenband.errors import BadInput
 from greenband.evaluation.subjects import policy_folder
 from greenband.files import write_bytes, write_text
 from greenband.observation import OBSERVATION_SIZE, Encoder
+from greenband.plan.adaptive import AdaptivePlans
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 
-__all__ = ["LearnedController", "copy_policy", "save_policy"]
+__all__ = ["CycleController", "LearnedController", "copy_policy", "load_policy", "save_policy"]
 
 WEIGHTS, CARD = "policy.safetensors", "card.json"
 
 
-def save_policy(folder: Path, scorer: StageScorer, card: Mapping[str, Any]) -> None:
+def save_policy(folder: Path, network: StageScorer | CycleActor, card: Mapping[str, Any]) -> None:
     """Write weights and card into ``folder``; each file is replaced in one step, the card last."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in scorer.state_dict().items()}
-    facts = {"hidden": scorer.hidden, "wait_limit_s": scorer.wait_limit_s, "observation_size": OBSERVATION_SIZE}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    facts = {"mode": "cycle", "hidden": network.hidden, "observation_size": OBSERVATION_SIZE}
+    if isinstance(network, StageScorer):
+        facts |= {"mode": "stage", "wait_limit_s": network.wait_limit_s}
     write_bytes(folder / WEIGHTS, save(tensors))
     write_text(folder / CARD, json.dumps({**card, **facts}, indent=1) + "\n")
 
 
-def copy_policy(folder: Path | str, scorer: StageScorer) -> None:
-    """Give a scorer the weights of a policy: of a policy folder, or the best one of a training run.
+def load_policy(folder: Path | str) -> LearnedController | CycleController:
+    """The controller of the mode that a folder's policy was trained in.
 
     Raises:
-        BadInput: there is no policy, or it has another number of units.
+        BadInput: files are missing, broken, or made for another observation layout.
     """
-    policy = LearnedController(policy_folder(Path(folder)) or folder)
-    if policy.network.hidden != scorer.hidden:
-        raise BadInput(f"{folder}: has hidden={policy.network.hidden}, this run has agent.hidden={scorer.hidden}")
-    scorer.load_state_dict(policy.network.state_dict())
+    card = _read_card(Path(folder) / CARD)
+    return (CycleController if card.get("mode") == "cycle" else LearnedController)(folder)
+
+
+def copy_policy(folder: Path | str, network: StageScorer | CycleActor) -> None:
+    """Give a network the weights of a policy: of a policy folder, or the best one of a training run.
+
+    Raises:
+        BadInput: there is no policy, or it has another number of units, or another mode.
+    """
+    theirs = load_policy(policy_folder(Path(folder)) or folder).network
+    if type(theirs) is not type(network):
+        raise BadInput(f"{folder}: is a policy of the other mode, of env=stage and env=cycle")
+    if theirs.hidden != network.hidden:
+        raise BadInput(f"{folder}: has hidden={theirs.hidden}, this run has agent.hidden={network.hidden}")
+    network.load_state_dict(theirs.state_dict())
 
 
 class LearnedController:
@@ -62,28 +77,16 @@ class LearnedController:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        folder = Path(folder)
-        card = _read_card(folder / CARD)
-        if card.get("observation_size") != OBSERVATION_SIZE:
-            raise BadInput(
-                f"{folder / CARD}: made for observations of size {card.get('observation_size')},"
-                f" this version has {OBSERVATION_SIZE}"
-            )
+        card = _read_card(Path(folder) / CARD)
         self.interval_s = int(card["interval_s"])
         self.network = StageScorer(int(card["hidden"]), wait_limit_s=float(card.get("wait_limit_s", 0.0)))
-        try:
-            self.network.load_state_dict(load_file(folder / WEIGHTS))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise BadInput(f"{folder / WEIGHTS}: not the weights of a policy: {error}") from error
-        self.network.eval()
+        _read_weights(Path(folder) / WEIGHTS, self.network)
         self._names: list[str] = []
 
     def reset(self, scenario: Scenario, period: str) -> None:
         """Forget the last run and take the scenario's signals."""
-        network = scenario.network
-        limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
-        self._encoder = Encoder(network, limits)
-        self._names = list(network.signals)
+        self._encoder = _encoder(scenario)
+        self._names = list(scenario.network.signals)
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """Best-scored allowed stage per signal."""
@@ -97,13 +100,69 @@ class LearnedController:
         return scores
 
 
+class CycleController:
+    """A trained cycle actor: plans that it adjusts once a cycle, by the mean of what was seen in the last one.
+
+    ``network`` is the actor. Arguments and errors as for ``LearnedController``.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        card = _read_card(Path(folder) / CARD)
+        self.interval_s = 1  # until the first decision; then to the next second at which there is something to do
+        self._look_every_s = int(card["interval_s"])
+        self.network = CycleActor(int(card["hidden"]))
+        _read_weights(Path(folder) / WEIGHTS, self.network)
+
+    def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
+        """Take the scenario's plans; returns the stages to begin with."""
+        self._encoder = _encoder(scenario)
+        self._plans = AdaptivePlans(scenario, period)
+        self._look_s = scenario.period(period).start_s
+        self._seen: list[npt.NDArray[np.float32]] = []
+        return self._plans.restart(self._look_s)
+
+    def decide(self, measurement: Measurement) -> Mapping[str, int]:
+        """The stages that the plans hold for this second; with a new cycle, new plans."""
+        now, plans = measurement.time_s, self._plans
+        if now >= min(self._look_s, plans.ends_s):
+            self._seen.append(self._encoder.encode(measurement))
+            self._look_s = now + self._look_every_s
+        if now >= plans.ends_s:
+            plans.begin(now, self._adjustments())
+            self._seen = []
+        self.interval_s = plans.steady_s(now, self._look_s - now)
+        return plans.stages(now)
+
+    def _adjustments(self) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            mean = torch.from_numpy(np.mean(self._seen, axis=0, dtype=np.float32))
+            adjustments: npt.NDArray[np.float32] = self.network(mean).numpy()
+        return adjustments
+
+
+def _encoder(scenario: Scenario) -> Encoder:
+    limits = {name: signal.limits(scenario.timing) for name, signal in scenario.network.signals.items()}
+    return Encoder(scenario.network, limits)
+
+
+def _read_weights(path: Path, network: torch.nn.Module) -> None:
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BadInput(f"{path}: not the weights of a policy: {error}") from error
+    network.eval()
+
+
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         if int(card["hidden"]) < 1 or int(card["interval_s"]) < 1 or float(card.get("wait_limit_s", 0.0)) < 0:
             raise ValueError("hidden and interval_s must be at least 1, wait_limit_s at least 0")
-        return dict(card)
+        size = card.get("observation_size")
     except KeyError as error:
         raise BadInput(f"{path}: not a policy card: {error} is missing") from error
     except (OSError, ValueError, TypeError) as error:
         raise BadInput(f"{path}: not a policy card: {error}") from error
+    if size != OBSERVATION_SIZE:
+        raise BadInput(f"{path}: made for observations of size {size}, this version has {OBSERVATION_SIZE}")
+    return dict(card)

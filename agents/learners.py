@@ -1,4 +1,4 @@
-"""Builds stable-baselines3 learners with the shared masked stage policy."""
+"""Builds stable-baselines3 learners with one policy shared by all signals."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from greenband.agents.policies import MaskedDQN, StageActorCritic, StageQPolicy
+from greenband.agents.policies import CycleActorCritic, MaskedDQN, StageActorCritic, StageQPolicy
 from greenband.errors import BadInput
 
-__all__ = ["dqn", "ppo"]
+__all__ = ["cycle_ppo", "dqn", "ppo"]
 
 Fraction = Callable[[], float]
 
@@ -34,14 +35,45 @@ def ppo(
     Raises:
         BadInput: a setting is no number, or out of the range of the network.
     """
+    _check_mode(env, spaces.Discrete)
     network = {"hidden": hidden, "wait_limit_s": wait_limit_s, "temperature": temperature}
+    return _ppo(StageActorCritic, network, env, seed, progress, log_dir, learning_rate, settings)
+
+
+def cycle_ppo(
+    env: VecEnv,
+    seed: int,
+    progress: Fraction,
+    log_dir: Path,
+    *,
+    hidden: int,
+    spread: float,
+    learning_rate: float,
+    **settings: Any,
+) -> PPO:
+    """A PPO learner in the mode ``cycle``; arguments as for ``ppo``, ``spread`` is how far adjustments are tried."""
+    _check_mode(env, spaces.Box)
+    network = {"hidden": hidden, "spread": spread}
+    return _ppo(CycleActorCritic, network, env, seed, progress, log_dir, learning_rate, settings)
+
+
+def _ppo(
+    policy: type[StageActorCritic | CycleActorCritic],
+    network: Mapping[str, Any],
+    env: VecEnv,
+    seed: int,
+    progress: Fraction,
+    log_dir: Path,
+    learning_rate: float,
+    settings: dict[str, Any],
+) -> PPO:
     _check_numbers({**network, "learning_rate": learning_rate, **settings})
     settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * env.num_envs)
     return PPO(
-        StageActorCritic,
+        policy,
         env,
         learning_rate=_annealed(learning_rate, progress),
-        policy_kwargs=network,
+        policy_kwargs=dict(network),
         seed=seed,
         tensorboard_log=str(log_dir),
         device="cpu",
@@ -61,6 +93,7 @@ def dqn(
     **settings: Any,
 ) -> MaskedDQN:
     """A DQN learner; arguments as for ``ppo``."""
+    _check_mode(env, spaces.Discrete)
     network = {"hidden": hidden, "wait_limit_s": wait_limit_s}
     _check_numbers({**network, "learning_rate": learning_rate, **settings})
     learner = MaskedDQN(
@@ -75,6 +108,11 @@ def dqn(
     )
     learner.run_progress = progress
     return learner
+
+
+def _check_mode(env: VecEnv, actions: type[spaces.Space[Any]]) -> None:
+    if not isinstance(env.action_space, actions):
+        raise BadInput("configuration: env=stage is for agent=ppo and agent=dqn, env=cycle for agent=cycle_ppo")
 
 
 def _check_numbers(settings: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Networks that score stages from features shared across junctions, masked by what the interlock allows."""
+"""Networks over features of stages that are shared across junctions: scores of stages, adjustments of plans, values."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
+from greenband.plan.adaptive import ADJUSTMENTS
 
-__all__ = ["StageScorer", "StageValue"]
+__all__ = ["CycleActor", "StageScorer", "StageValue"]
 
 F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
 FORBIDDEN = -1e8
@@ -113,6 +114,25 @@ class StageScorer(nn.Module):
         shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
         scores: torch.Tensor = (self.score(embedded) + GAIN * self.linear(shown)).squeeze(2)
         return scores
+
+
+class CycleActor(nn.Module):
+    """Adjustments of a signal's plan for a cycle, see ``greenband.plan.adaptive``; untrained next to none."""
+
+    def __init__(self, hidden: int = 64) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.encoder = _StageEncoder(hidden)
+        self.split, self.common = nn.Linear(hidden, 1), nn.Linear(2 * hidden, ADJUSTMENTS - MAX_STAGES)
+        with torch.no_grad():
+            for layer in (self.split, self.common):
+                layer.weight.mul_(0.01)
+                layer.bias.zero_()
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """``[batch, OBSERVATION_SIZE]`` to ``[batch, ADJUSTMENTS]``, about -1 to 1."""
+        embedded, pooled = self.encoder(observations)
+        return torch.cat([self.split(embedded).squeeze(2), self.common(pooled)], dim=1)
 
 
 def _stages(observations: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,9 @@
 """Policies as ONNX files, for programs without Python or torch.
 
 Input ``observations``, float32 of shape ``[n, OBSERVATION_SIZE]`` as ``greenband.observation`` lays them out; outputs
-``scores``, float32 of shape ``[n, MAX_STAGES]``, and ``stage``, int64 of shape ``[n]``, the best-scored allowed stage.
+``scores``, float32 of shape ``[n, MAX_STAGES]``, and ``stage``, int64 of shape ``[n]``, the best-scored allowed stage;
+or, of a policy that adjusts plans, ``adjustments``, float32 of shape ``[n, ADJUSTMENTS]``, see
+``greenband.plan.adaptive``.
 The policy's card is in the file's metadata under ``card``.
 """
 
@@ -17,7 +19,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from greenband.agents.learned import CARD, LearnedController
+from greenband.agents.learned import CARD, load_policy
+from greenband.agents.networks import StageScorer
 from greenband.errors import BadInput
 from greenband.files import write_bytes
 from greenband.observation import OBSERVATION_SIZE
@@ -43,19 +46,20 @@ def write_onnx(folder: Path, path: Path) -> None:
     Raises:
         BadInput: the folder holds no policy of this version, or the packages of the extra ``onnx`` are missing.
     """
-    network = LearnedController(folder).network
+    network = load_policy(folder).network
     try:
         import onnxscript  # noqa: F401  torch's exporter needs both, and would say so by a traceback
         from onnx import StringStringEntryProto
     except ImportError as error:
         raise BadInput(f'ONNX needs more packages: pip install "greenband[onnx]" ({error})') from error
+    scores = isinstance(network, StageScorer)
     example = torch.zeros(2, OBSERVATION_SIZE)
     with _silent():
         program = torch.onnx.export(
-            _Decision(network).eval(),
+            (_Decision(network) if scores else network).eval(),
             (example,),
             input_names=["observations"],
-            output_names=["scores", "stage"],
+            output_names=["scores", "stage"] if scores else ["adjustments"],
             dynamic_shapes={"observations": {0: torch.export.Dim("n", min=1)}},
             dynamo=True,
             verbose=False,

@@ -1,7 +1,8 @@
-"""stable-baselines3 policies over the stage networks, and a DQN that explores within the mask."""
+"""stable-baselines3 policies over the networks, and a DQN that explores within the mask."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,36 +13,50 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
-from greenband.agents.networks import StageScorer, StageValue
+from greenband.agents.networks import CycleActor, StageScorer, StageValue
 from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, action_mask
+from greenband.plan.adaptive import ADJUSTMENTS
 
-__all__ = ["MaskedDQN", "StageActorCritic", "StageQPolicy"]
+__all__ = ["CycleActorCritic", "MaskedDQN", "StageActorCritic", "StageQPolicy"]
 
 
 class _ActorAndCritic(nn.Module):
-    """The pair that SB3 calls an mlp_extractor; the actor's latent are the masked logits themselves."""
+    """The pair that SB3 calls an mlp_extractor; the actor's latent are the parameters of the actions themselves."""
 
-    def __init__(self, hidden: int, wait_limit_s: float, temperature: float) -> None:
+    def __init__(self, actor: nn.Module, size: int, hidden: int, temperature: float = 1.0) -> None:
         super().__init__()
-        self.actor = StageScorer(hidden, prior=True, wait_limit_s=wait_limit_s)
-        self.critic, self.temperature = StageValue(hidden), temperature
-        self.latent_dim_pi, self.latent_dim_vf = MAX_STAGES, hidden
+        self.actor, self.critic, self.temperature = actor, StageValue(hidden), temperature
+        self.latent_dim_pi, self.latent_dim_vf = size, hidden
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.forward_actor(observations), self.forward_critic(observations)
 
     def forward_actor(self, observations: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.actor(observations) / self.temperature
-        return logits
+        wanted: torch.Tensor = self.actor(observations) / self.temperature
+        return wanted
 
     def forward_critic(self, observations: torch.Tensor) -> torch.Tensor:
         features: torch.Tensor = self.critic(observations)
         return features
 
 
-class StageActorCritic(ActorCriticPolicy):
-    """PPO policy: masked stage scores, over ``temperature`` the logits, and a value."""
+class _ActorCritic(ActorCriticPolicy):
+    """PPO policy whose actor's output is what the distribution of actions takes."""
+
+    def _build(self, lr_schedule: Any) -> None:
+        super()._build(lr_schedule)
+        self.action_net: Any = nn.Identity()
+        make_optimizer: Any = self.optimizer_class
+        self.optimizer = make_optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    def scorer(self) -> Any:
+        """The network that decides."""
+        return self.mlp_extractor.actor
+
+
+class StageActorCritic(_ActorCritic):
+    """Masked stage scores, over ``temperature`` the logits, and a value."""
 
     def __init__(
         self, *args: Any, hidden: int = 64, wait_limit_s: float = 0.0, temperature: float = 1.0, **kwargs: Any
@@ -52,18 +67,22 @@ class StageActorCritic(ActorCriticPolicy):
         super().__init__(*args, **{**kwargs, "ortho_init": False})
 
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor: Any = _ActorAndCritic(*self._network)
+        hidden, wait_limit_s, temperature = self._network
+        actor = StageScorer(hidden, prior=True, wait_limit_s=wait_limit_s)
+        self.mlp_extractor: Any = _ActorAndCritic(actor, MAX_STAGES, hidden, temperature)
 
-    def _build(self, lr_schedule: Any) -> None:
-        super()._build(lr_schedule)
-        self.action_net: Any = nn.Identity()  # the scorer's output are logits already
-        make_optimizer: Any = self.optimizer_class
-        self.optimizer = make_optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
-    def scorer(self) -> StageScorer:
-        """The network that decides."""
-        scorer: StageScorer = self.mlp_extractor.actor
-        return scorer
+class CycleActorCritic(_ActorCritic):
+    """Adjustments of a plan, drawn from normal distributions about the actor's, and a value."""
+
+    def __init__(self, *args: Any, hidden: int = 64, spread: float = 0.3, **kwargs: Any) -> None:
+        if not spread > 0:
+            raise BadInput(f"agent.spread={spread}: must be above 0")
+        self._hidden = hidden
+        super().__init__(*args, **{**kwargs, "ortho_init": False, "log_std_init": math.log(spread)})
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor: Any = _ActorAndCritic(CycleActor(self._hidden), ADJUSTMENTS, self._hidden)
 
 
 class StageQPolicy(DQNPolicy):

@@ -1,7 +1,8 @@
 """Fits a stage scorer to what alternatives cost, so that its best-scored stage is the one with the least cost.
 
 Approximate policy iteration by rollouts (Lagoudakis and Parr, ICML 2003): differences of scores are regressed on
-differences of cost, by a Huber loss.
+differences of cost, by a Huber loss. Each decision is learned from twice: as it was seen, and as if the junction stood
+alone, so that the policy does not lean on neighbours where it has none, or others than those it was trained with.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.nn import functional
 from greenband.agents.learned import copy_policy
 from greenband.agents.networks import StageScorer
 from greenband.errors import BadInput
-from greenband.observation import MAX_STAGES, STAGE_FEATURES
+from greenband.observation import MAX_STAGES, STAGE_FEATURES, standing_alone
 
 __all__ = ["Fit", "Rollouts", "Rows"]
 
@@ -105,24 +106,30 @@ class Rollouts:
 
     def fit(self, rounds: Sequence[Rows], seed: int) -> Fit:
         """Fit fresh scorers to all rows and one more to their mean; the same rows and seed give the same scorer."""
-        observations, chosen, tried = (
-            torch.from_numpy(np.concatenate([getattr(rows, name) for rows in rounds]))
-            for name in ("observations", "chosen", "tried")
+        seen = np.concatenate([rows.observations for rows in rounds])
+        n = len(seen)
+        observations = torch.from_numpy(np.concatenate([seen, standing_alone(seen)]))
+        chosen, tried, targets = (
+            torch.from_numpy(np.concatenate([*parts, *parts]))
+            for parts in (
+                [rows.chosen for rows in rounds],
+                [rows.tried for rows in rounds],
+                [self.targets(rows) for rows in rounds],
+            )
         )
-        targets = torch.from_numpy(np.concatenate([self.targets(rows) for rows in rounds]))
-        order = np.random.default_rng(seed).permutation(len(targets))
-        held, seen = np.split(order, [int(HELD_OUT * len(order))])
+        held, known = np.split(np.random.default_rng(seed).permutation(n), [int(HELD_OUT * n)])
 
         def missed(scorer: StageScorer, rows: npt.NDArray[np.int64]) -> torch.Tensor:
             ahead = _ahead(scorer, observations[rows], chosen[rows], tried[rows])
             return functional.huber_loss(ahead, targets[rows], delta=2.0)
 
-        members = [self._trained(missed, seen, [seed, member]) for member in range(self.members)]
+        twice = np.concatenate([known, n + known])
+        members = [self._trained(missed, twice, [seed, member]) for member in range(self.members)]
         scorer = members[0] if len(members) == 1 else self._distilled(members, observations, seed)
         with torch.no_grad():
             errors = _ahead(scorer, observations[held], chosen[held], tried[held]) - targets[held]
             spread = float((targets[held] - targets[held].mean()).square().sum()) if len(held) else 0.0
-        return Fit(scorer, len(order), 1 - float(errors.square().sum()) / spread if spread else float("nan"))
+        return Fit(scorer, n, 1 - float(errors.square().sum()) / spread if spread else float("nan"))
 
     def _distilled(self, members: Sequence[StageScorer], observations: torch.Tensor, seed: int) -> StageScorer:
         """A scorer that scores as the mean of several does, but for what all stages of a signal have in common."""

@@ -10,7 +10,8 @@ from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
 from greenband import registry
-from greenband.envs.session import EpisodeConfig, Session, episode_seed
+from greenband.envs.cycles import open_session
+from greenband.envs.session import EpisodeConfig, episode_seed
 from greenband.envs.spaces import action_space, observation_space
 from greenband.observation import action_mask
 from greenband.scenario import Scenario
@@ -20,8 +21,10 @@ __all__ = ["CorridorParallelEnv"]
 Array = npt.NDArray[np.float32]
 
 
-class CorridorParallelEnv(ParallelEnv[str, Array, int]):
-    """Every controlled signal is an agent that asks for a stage; seeds, truncation and infos as in ``JunctionEnv``.
+class CorridorParallelEnv(ParallelEnv[str, Array, Any]):
+    """Every controlled signal is an agent that asks for a stage, or in the mode ``cycle`` adjusts its plan.
+
+    Seeds, truncation and infos are as in ``JunctionEnv``.
 
     Args:
         scenario: a scenario or its name.
@@ -32,11 +35,11 @@ class CorridorParallelEnv(ParallelEnv[str, Array, int]):
 
     def __init__(self, scenario: Scenario | str = "shixin_short", config: EpisodeConfig | None = None) -> None:
         found = registry.scenario(scenario) if isinstance(scenario, str) else scenario
-        self._session = Session(found, config or EpisodeConfig())
+        self._session = open_session(found, config or EpisodeConfig())
         self.possible_agents = list(self._session.signals)
         self.agents: list[str] = []
         self._observation_spaces = {agent: observation_space() for agent in self.possible_agents}
-        self._action_spaces = {agent: action_space() for agent in self.possible_agents}
+        self._action_spaces = {agent: action_space(self._session.config.mode) for agent in self.possible_agents}
         self._rng = np.random.default_rng()
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
@@ -55,19 +58,19 @@ class CorridorParallelEnv(ParallelEnv[str, Array, int]):
             self._rng = np.random.default_rng(seed)
         self.agents = list(self.possible_agents)
         rows = self._session.reset(episode_seed(self._rng, options))
-        infos = {agent: {"executed": 0, "action_mask": action_mask(rows[k])} for k, agent in enumerate(self.agents)}
+        infos = {agent: {"executed": 0, **self._mask(rows[k])} for k, agent in enumerate(self.agents)}
         return dict(zip(self.agents, rows, strict=True)), infos
 
     def step(
-        self, actions: dict[str, int]
+        self, actions: dict[str, Any]
     ) -> tuple[dict[str, Array], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Ask every signal for a stage and run to the next decision."""
+        """Let every signal act and run to the next decision."""
         agents = self.agents
         step = self._session.step(np.array([actions[agent] for agent in agents]))
         infos = {
             agent: {
                 "executed": int(step.executed[k]),
-                "action_mask": action_mask(step.observations[k]),
+                **self._mask(step.observations[k]),
                 "reward_terms": {name: float(values[k]) for name, values in step.terms.items()},
             }
             for k, agent in enumerate(agents)
@@ -81,6 +84,9 @@ class CorridorParallelEnv(ParallelEnv[str, Array, int]):
             dict.fromkeys(agents, step.truncated),
             infos,
         )
+
+    def _mask(self, observation: Array) -> dict[str, Any]:
+        return {"action_mask": action_mask(observation)} if self._session.config.mode == "stage" else {}
 
     def close(self) -> None:
         """End SUMO."""

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from greenband import registry
-from greenband.envs.session import EpisodeConfig, Session, Step, episode_seed
+from greenband.envs.cycles import open_session
+from greenband.envs.session import EpisodeConfig, Step, episode_seed
 from greenband.envs.spaces import action_space, observation_space
 from greenband.observation import MAX_STAGES, action_mask
 from greenband.scenario import Scenario
@@ -20,13 +21,13 @@ __all__ = ["JunctionEnv"]
 Array = npt.NDArray[np.float32]
 
 
-class JunctionEnv(gym.Env[Array, np.int64]):
-    """Control one signal by asking for a stage every ``interval_s`` seconds.
+class JunctionEnv(gym.Env[Array, Any]):
+    """Control one signal by asking for a stage every ``interval_s`` seconds, or adjusting its plan once a cycle.
 
     Every reset draws a fresh episode from the training range; ``reset(seed=s)`` fixes the stream of draws, so that the
     same s gives the same trajectory, and ``options={"episode": n}`` runs exactly the episode of seed n. An episode is
     truncated at the period's end and never terminates. Info holds ``executed`` (the stage that the interlock shows),
-    ``action_mask`` (shape ``[MAX_STAGES]``), and after a step ``reward_terms``.
+    ``action_mask`` (shape ``[MAX_STAGES]``, not in the mode ``cycle``), and after a step ``reward_terms``.
 
     Args:
         scenario: a scenario or its name.
@@ -39,24 +40,22 @@ class JunctionEnv(gym.Env[Array, np.int64]):
     ) -> None:
         found = registry.scenario(scenario) if isinstance(scenario, str) else scenario
         name = signal or next(iter(found.network.signals))
-        self._session = Session(found, replace(config or EpisodeConfig(), signals=(name,)))
-        self.observation_space, self.action_space = observation_space(), action_space()
+        self._session = open_session(found, replace(config or EpisodeConfig(), signals=(name,)))
+        self.observation_space, self.action_space = observation_space(), action_space(self._session.config.mode)
         self._mask = np.ones(MAX_STAGES, dtype=np.bool_)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start an episode."""
         super().reset(seed=seed)
         observation = self._session.reset(episode_seed(self.np_random, options))[0]
-        self._mask = action_mask(observation)
-        return observation, {"executed": 0, "action_mask": self._mask}
+        return observation, {"executed": 0, **self._masked(observation)}
 
-    def step(self, action: np.int64) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Ask for a stage and run to the next decision."""
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Act and run to the next decision."""
         step: Step = self._session.step(np.array([action]))
-        self._mask = action_mask(step.observations[0])
         info = {
             "executed": int(step.executed[0]),
-            "action_mask": self._mask,
+            **self._masked(step.observations[0]),
             "reward_terms": {name: float(values[0]) for name, values in step.terms.items()},
         }
         return step.observations[0], float(step.rewards[0]), False, step.truncated, info
@@ -64,6 +63,12 @@ class JunctionEnv(gym.Env[Array, np.int64]):
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Stages that may be asked for now, shape ``[MAX_STAGES]``."""
         return self._mask
+
+    def _masked(self, observation: Array) -> dict[str, Any]:
+        if self._session.config.mode == "cycle":
+            return {}
+        self._mask = action_mask(observation)
+        return {"action_mask": self._mask}
 
     def close(self) -> None:
         """End SUMO."""

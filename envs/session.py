@@ -23,11 +23,15 @@ __all__ = ["TRAINING_SEEDS", "EpisodeConfig", "Session", "Step", "controlled_sig
 
 TRAINING_SEEDS = range(10_000, 2**31)
 WORKERS = ("processes", "ray")
+MODES = ("stage", "cycle")
 
 
 @dataclass(frozen=True)
 class EpisodeConfig:
     """What an episode is. Each one draws a period and a factor on demand at random; ``interval_s`` between decisions.
+
+    ``mode`` says what a decision is: ``stage``, the next one, or ``cycle``, splits, offset and cycle once a cycle; then
+    ``interval_s`` is between the observations that a cycle's is the mean of.
 
     ``signals`` are those under the learner's control, all by default; ``others`` names the controller of the rest.
     ``workers`` says where a training's SUMO processes run: ``processes`` of this machine, or ``ray``.
@@ -40,6 +44,7 @@ class EpisodeConfig:
     periods: Sequence[str] = ("AM",)
     demand: Sequence[float] = (1.0,)
     curriculum: Sequence[Lesson] = ()
+    mode: str = "stage"
     interval_s: int = 5
     sensing: SensingConfig = field(default_factory=SensingConfig)
     reward: RewardWeights = field(default_factory=RewardWeights)
@@ -51,6 +56,8 @@ class EpisodeConfig:
     def __post_init__(self) -> None:
         if self.interval_s < 1:
             raise BadInput(f"interval_s must be at least 1 s, not {self.interval_s}")
+        if self.mode not in MODES:
+            raise UnknownName("mode", self.mode, list(MODES))
         if self.workers not in WORKERS:
             raise UnknownName("kind of workers", self.workers, list(WORKERS))
         object.__setattr__(self, "curriculum", curriculum(self.curriculum))  # a configuration file has plain mappings
@@ -132,7 +139,7 @@ class Session:
         self._period = str(rng.choice(list(periods)))
         self._loop = self._loops[self._period]
         factor = float(rng.choice(list(demand)))
-        begin_with = self._others.reset(self.scenario, self._period) if self._others is not None else None
+        begin_with = self._first_stages(self._period)
         measurement = self._loop.reset(seed, begin_with=begin_with, demand=factor, backend=self.config.backend)
         self._encoder.reset()
         self._rewards[self._period].reset()
@@ -141,7 +148,11 @@ class Session:
     def step(self, actions: npt.NDArray[np.int64]) -> Step:
         """Ask each controlled signal for a stage and run to the next decision."""
         before = self._stages()
-        self._advance(dict(zip(self.signals, actions.tolist(), strict=True)))
+        self._advance(dict(zip(self.signals, actions.tolist(), strict=True)), self.config.interval_s)
+        return self._seen(before)
+
+    def _seen(self, before: npt.NDArray[np.int64]) -> Step:
+        """What is to be said of the time since the stages were those."""
         measurement, executed = self._loop.measure(), self._stages()
         terms = self._rewards[self._period].compute(measurement, executed != before)
         total = np.sum(list(terms.values()), axis=0) if terms else np.zeros(len(executed))
@@ -153,12 +164,16 @@ class Session:
             self._loop.done,
         )
 
-    def _advance(self, requests: dict[str, int]) -> None:
-        """One decision interval; the other signals' controller is asked as often as it wants."""
+    def _first_stages(self, period: str) -> Mapping[str, int]:
+        """What signals begin with that do not begin with their first one."""
+        return {} if self._others is None else self._others.reset(self.scenario, period) or {}
+
+    def _advance(self, requests: dict[str, int], seconds: int) -> None:
+        """Some seconds; the other signals' controller is asked as often as it wants."""
         if self._others is None:
-            self._loop.step(requests, self.config.interval_s)
+            self._loop.step(requests, seconds)
             return
-        until = self._loop.now + self.config.interval_s
+        until = self._loop.now + seconds
         while self._loop.now < until and not self._loop.done:
             wishes = self._others.decide(self._loop.perceive(self._others))
             rest = {name: stage for name, stage in wishes.items() if name not in self.signals}

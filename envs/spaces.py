@@ -1,11 +1,14 @@
-"""The spaces that every face shares: one observation layout and one action set for a signal of any shape."""
+"""The spaces that every face shares: one observation layout for signals of any shape, and the actions of each mode."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE
+from greenband.plan.adaptive import ADJUSTMENTS
 
 __all__ = ["action_space", "observation_space"]
 
@@ -15,6 +18,8 @@ def observation_space() -> spaces.Box:
     return spaces.Box(-np.inf, np.inf, (OBSERVATION_SIZE,), np.float32)
 
 
-def action_space() -> spaces.Discrete:
-    """The stage to ask for; stages that a signal does not have are refused by its interlock."""
-    return spaces.Discrete(MAX_STAGES)
+def action_space(mode: str = "stage") -> spaces.Space[Any]:
+    """The stage to ask for, of which its interlock refuses those that a signal does not have; in the mode ``cycle`` the
+    adjustments of its plan, see ``greenband.plan.adaptive``.
+    """
+    return spaces.Box(-1.0, 1.0, (ADJUSTMENTS,), np.float32) if mode == "cycle" else spaces.Discrete(MAX_STAGES)

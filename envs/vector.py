@@ -47,7 +47,7 @@ class CorridorVecEnv(VecEnv):
         self._streams = [np.random.default_rng([seed, k]) for k in range(processes)]
         link = _ray_link(processes) if self.config.workers == "ray" else ProcessLink
         self._workers = [Worker(scenario, self.config, link) for _ in range(processes)]
-        super().__init__(processes * len(self.signals), observation_space(), action_space())
+        super().__init__(processes * len(self.signals), observation_space(), action_space(self.config.mode))
         self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
 
@@ -62,7 +62,7 @@ class CorridorVecEnv(VecEnv):
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Send each process the actions of its signals."""
         for k, worker in enumerate(self._workers):
-            worker.send("step", np.asarray(actions[self._slots(k)], dtype=np.int64))
+            worker.send("step", np.asarray(actions[self._slots(k)], dtype=self.action_space.dtype))
 
     def step_wait(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_], list[Any]]:
         """Gather observations, rewards, dones and infos; a process whose episode ended starts the next one at once."""
@@ -88,7 +88,12 @@ class CorridorVecEnv(VecEnv):
             "streams": [json.dumps(stream.bit_generator.state) for stream in self._streams],
             "begun": [list(begun) for begun, _ in episodes],
             "actions": [
-                torch.from_numpy(np.array(actions, np.int64).reshape(-1, len(self.signals))) for _, actions in episodes
+                torch.from_numpy(
+                    np.array(actions, self.action_space.dtype).reshape(
+                        -1, len(self.signals), *(self.action_space.shape or ())
+                    )
+                )
+                for _, actions in episodes
             ],
         }
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from greenband.envs.session import EpisodeConfig, Session
+from greenband.envs.cycles import open_session
+from greenband.envs.session import EpisodeConfig
 from greenband.errors import GreenbandError, SimulationError
 from greenband.processes import sumo_processes
 from greenband.scenario import Scenario
@@ -148,7 +149,7 @@ def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
     """The body of a SUMO process: answer until told to close or the parent is gone."""
     session = None
     try:
-        session = Session(scenario, config)
+        session = open_session(scenario, config)
         while True:
             command, value = pipe.recv()
             if command == "close":

@@ -18,7 +18,16 @@ from greenband.platoons import Platoons
 from greenband.sensing import Measurement
 from greenband.signals import Limits
 
-__all__ = ["MAX_STAGES", "OBSERVATION_SIZE", "RED_S", "SIGNAL_FEATURES", "STAGE_FEATURES", "Encoder", "action_mask"]
+__all__ = [
+    "MAX_STAGES",
+    "OBSERVATION_SIZE",
+    "RED_S",
+    "SIGNAL_FEATURES",
+    "STAGE_FEATURES",
+    "Encoder",
+    "action_mask",
+    "standing_alone",
+]
 
 Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -46,6 +55,7 @@ STAGE_FEATURES = (
 )
 SIGNAL_FEATURES = ("in_transition", "green", "intergreen")  # flag, s / 60, s / 10
 OBSERVATION_SIZE = MAX_STAGES * len(STAGE_FEATURES) + len(SIGNAL_FEATURES)
+BETWEEN = slice(STAGE_FEATURES.index("soon"), None)  # what is known of the signals ahead and behind
 MEMORY_S = 180.0
 RED_S = 120.0
 
@@ -54,6 +64,15 @@ def action_mask(observation: Array) -> npt.NDArray[np.bool_]:
     """The mask inside observations of shape ``[..., OBSERVATION_SIZE]``, as ``[..., MAX_STAGES]``."""
     width = len(STAGE_FEATURES)
     return observation[..., 0 : MAX_STAGES * width : width] > 0.5
+
+
+def standing_alone(observations: Array) -> Array:
+    """The same, shape ``[n, OBSERVATION_SIZE]``, as signals would see it that have no others ahead or behind."""
+    alone = observations.copy()
+    stages = alone[:, : MAX_STAGES * len(STAGE_FEATURES)].reshape(len(alone), MAX_STAGES, len(STAGE_FEATURES))
+    stages[..., BETWEEN] = 0.0
+    stages[..., STAGE_FEATURES.index("ahead_open")] = stages[..., STAGE_FEATURES.index("exists")]
+    return alone
 
 
 class Encoder:

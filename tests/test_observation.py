@@ -14,7 +14,14 @@ from greenband import registry
 from greenband.control import ControlLoop
 from greenband.errors import BadInput
 from greenband.neighbours import feeds
-from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, STAGE_FEATURES, Encoder, action_mask
+from greenband.observation import (
+    MAX_STAGES,
+    OBSERVATION_SIZE,
+    STAGE_FEATURES,
+    Encoder,
+    action_mask,
+    standing_alone,
+)
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement, SensingConfig
 
@@ -161,3 +168,19 @@ def test_what_the_signals_ahead_and_behind_show(shixin_short: Scenario) -> None:
     views[second.id].stage = 2  # the cross road
     assert column(0, "ahead_open")[0] < 1 - share * 0.5
     assert column(0, "behind_green")[0] < column(1, "behind_green")[0]
+
+
+def test_what_a_signal_that_stands_alone_would_see(jincheng: Scenario, shixin_short: Scenario) -> None:
+    assert not feeds(jincheng.network)
+    alone = encoder_of(jincheng).encode(measured(jincheng, 0, 2.0))
+    assert (standing_alone(alone) == alone).all()  # the only signal of its network
+    loop = ControlLoop(shixin_short, "AM")
+    try:
+        among = encoder_of(shixin_short).encode(loop.reset(1))
+    finally:
+        loop.close()
+    cut = standing_alone(among)
+    assert not (cut == among).all()
+    first = STAGE_FEATURES.index("soon")
+    assert (tables(cut)[..., :first] == tables(among)[..., :first]).all()
+    assert not np.delete(tables(cut)[..., first:], STAGE_FEATURES.index("ahead_open") - first, axis=2).any()

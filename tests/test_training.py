@@ -24,7 +24,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from greenband import tracking
-from greenband.agents.learned import LearnedController
+from greenband.agents.learned import CycleController, LearnedController
 from greenband.envs.vector import CorridorVecEnv
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
@@ -346,3 +346,24 @@ def test_a_weight_of_a_main_road_that_is_not_there_is_refused(tiny: Path, tmp_pa
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "mainline": {}}), encoding="utf-8")
     with pytest.raises(BadInput, match=r"validation\.mainline: tiny names no main road"):
         train(composed(bare, tmp_path / "run", *words))
+
+
+def test_plans_are_learned_too_and_a_run_goes_on(tiny: Path, tmp_path: Path) -> None:
+    words = ["env=cycle", "agent=cycle_ppo", "agent.n_steps=4", "agent.batch_size=4", "validation.every_steps=4"]
+    run = tmp_path / "run"
+    train(composed(tiny, run, *words, "steps=8"))
+    card = json.loads((run / "best" / "card.json").read_text(encoding="utf-8"))
+    assert card["mode"] == "cycle"
+    assert isinstance(resolve(str(run)).make(), CycleController)
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    train({**config, "steps": 12, "resume": str(run)})
+    found = [int(row["steps"]) for row in validations(run)]
+    assert (max(found), found) == (12, sorted(found))
+
+
+def test_rollouts_of_plans_are_refused(tiny: Path, tmp_path: Path) -> None:
+    words = [word for word in overrides(tiny, tmp_path / "run") if not word.startswith("agent.")]
+    with initialize_config_module("greenband.configs", version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", [*words, "agent=rollouts", "env=cycle"]), resolve=True)
+    with pytest.raises(BadInput, match="needs env=stage"):
+        train(config)

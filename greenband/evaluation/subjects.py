@@ -96,7 +96,7 @@ def _archive(path: Path, source: str, trust: bool) -> Subject:
 def _policy(path: Path, folder: Path, source: str) -> Subject:
     import json
 
-    target = "greenband.agents.learned.LearnedController"
+    target = "greenband.agents.learned.load_policy"
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         sensing = _sensing(card)

@@ -58,7 +58,7 @@ class GradientRun(Run):
             raise BadInput(f"configuration: agent: {error}") from error
         if self.settings.start is not None:
             scorer = self._learner.policy.scorer()  # type: ignore[operator]
-            registry.instantiate({"_target_": f"{LEARNED}.copy_policy"}, folder=self.settings.start, scorer=scorer)
+            registry.instantiate({"_target_": f"{LEARNED}.copy_policy"}, folder=self.settings.start, network=scorer)
         self._load()
 
     def close(self) -> None:

@@ -45,6 +45,8 @@ class RolloutRun(Run):
         except TypeError as error:
             raise BadInput(f"configuration: agent: {error}") from error
         self._env = registry.instantiate(self.config["env"])
+        if self._env.mode != "stage":
+            raise BadInput("configuration: agent=rollouts tries stages: it needs env=stage")
         path = self.folder / self.checkpoint
         if path.is_file():
             try:

@@ -230,7 +230,7 @@ class Run(ABC):
         """
         candidate = self.folder / "candidate"
         self._write_policy(scorer, candidate, None)
-        recipe = {"_target_": f"{LEARNED}.LearnedController", "folder": str(candidate)}
+        recipe = {"_target_": f"{LEARNED}.load_policy", "folder": str(candidate)}
         subject = Subject("candidate", config=recipe, sensing=self._sensing())
         tasks = [
             Task(subject, self.scenario, period, seed)
@@ -309,7 +309,7 @@ class Run(ABC):
             "validation": {"seeds": list(self._validation_seeds), "delay_s": delay},
             "config": {name: value for name, value in self.config.items() if name not in ("out", "resume")},
         }
-        registry.instantiate({"_target_": f"{LEARNED}.save_policy"}, folder=folder, scorer=scorer, card=card)
+        registry.instantiate({"_target_": f"{LEARNED}.save_policy"}, folder=folder, network=scorer, card=card)
 
 
 def _refuse_foreign_targets(config: Mapping[str, Any], source: Path) -> None:

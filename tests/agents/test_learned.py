@@ -11,9 +11,19 @@ from typing import Any
 import pytest
 import torch
 
-from greenband.agents.learned import CARD, WEIGHTS, LearnedController, save_policy
-from greenband.agents.networks import StageScorer
+from greenband.agents.learned import (
+    CARD,
+    WEIGHTS,
+    CycleController,
+    LearnedController,
+    copy_policy,
+    load_policy,
+    save_policy,
+)
+from greenband.agents.networks import CycleActor, StageScorer
 from greenband.control import Controller, ControlLoop, run
+from greenband.envs.cycles import CycleSession
+from greenband.envs.session import EpisodeConfig
 from greenband.errors import BadInput
 from greenband.observation import OBSERVATION_SIZE, Encoder
 from greenband.scenario import Scenario
@@ -74,7 +84,9 @@ def test_a_controller_forgets_between_runs(
 
 def test_card_and_files(folder: Path) -> None:
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    assert card == {**FACTS, "hidden": 16, "wait_limit_s": 90.0, "observation_size": OBSERVATION_SIZE}
+    assert card == {
+        **FACTS, "mode": "stage", "hidden": 16, "wait_limit_s": 90.0, "observation_size": OBSERVATION_SIZE,
+    }  # fmt: skip
     assert sorted(path.name for path in folder.iterdir()) == [CARD, WEIGHTS]
     assert LearnedController(str(folder)).interval_s == 5
 
@@ -153,3 +165,46 @@ def test_a_card_without_a_wait_limit_has_none(folder: Path) -> None:
     del card["wait_limit_s"]
     (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
     assert LearnedController(folder).network.wait_limit_s == 0
+
+
+@pytest.fixture
+def cyclic(tmp_path: Path) -> Path:
+    """A policy that adjusts plans, by more than an untrained one does."""
+    torch.manual_seed(3)
+    network = CycleActor(16)
+    with torch.no_grad():
+        network.common.weight.mul_(100)
+        network.split.weight.mul_(100)
+    save_policy(tmp_path / "cyclic", network, FACTS)
+    return tmp_path / "cyclic"
+
+
+def test_a_policy_that_adjusts_plans_does_as_it_was_trained(
+    cyclic: Path, shixin_short: Scenario, shorten: Callable[..., Scenario]
+) -> None:
+    controller, short = load_policy(cyclic), shorten(shixin_short, duration_s=500, warmup_s=100)
+    assert isinstance(controller, CycleController)
+    session = CycleSession(short, EpisodeConfig(mode="cycle"))
+    try:
+        observations, done, plans = session.reset(4), False, []
+        while not done:
+            with torch.inference_mode():
+                step = session.step(controller.network(torch.from_numpy(observations)).numpy())
+            observations, done = step.observations, step.truncated
+            plans.append(session.plans.plans)
+        assert run(controller, short, "AM", 4) == session.loop.executed
+    finally:
+        session.close()
+    assert len(plans) > 3
+    assert len({plan.cycle_s for plan in plans[0].values()}) == 1  # common
+    assert plans[0] != plans[1]
+
+
+def test_the_kind_of_policy_is_in_the_card(folder: Path, cyclic: Path) -> None:
+    assert isinstance(load_policy(folder), LearnedController)
+    with pytest.raises(BadInput, match="other mode"):
+        copy_policy(cyclic, scorer())
+    network = CycleActor(16)
+    copy_policy(cyclic, network)
+    theirs = load_policy(cyclic).network.state_dict()
+    assert all((network.state_dict()[name] == theirs[name]).all() for name in theirs)

@@ -186,6 +186,47 @@ def test_the_shipped_settings_make_a_learner(name: str, tmp_path: Path) -> None:
     assert learner.policy.scorer().hidden == 64
 
 
+class Levers(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
+    """Adjustments pay the more the nearer they are to 0.5."""
+
+    observation_space, action_space = observation_space(), action_space("cycle")
+
+    def _draw(self) -> npt.NDArray[np.float32]:
+        table = np.zeros((MAX_STAGES, F), np.float32)
+        table[:4, 1] = table[0, 2] = 1
+        return np.concatenate([table.ravel(), np.zeros(3, np.float32)])
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        self._left = 25
+        return self._draw(), {}
+
+    def step(
+        self, action: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        self._left -= 1
+        return self._draw(), -float(np.square(action[[0, 1, 2, 3, 8, 9]] - 0.5).sum()), False, self._left == 0, {}
+
+
+def test_ppo_of_adjustments_learns(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    env: DummyVecEnv = DummyVecEnv([Levers] * 4)
+    settings = {**PPO, "spread": 0.3}
+    del settings["temperature"], settings["wait_limit_s"]
+    learner = learners.cycle_ppo(env, 0, lambda: 0.0, tmp_path, **settings)
+    before = learner.predict(env.reset(), deterministic=True)[0]
+    assert np.abs(before).max() < 0.1  # the plan as it is
+    learner.learn(4000)
+    after = learner.predict(env.reset(), deterministic=True)[0][:, [0, 1, 2, 3, 8, 9]]
+    assert np.abs(after - 0.5).max() < 0.2
+
+
+def test_agents_of_the_other_mode_are_refused(tmp_path: Path) -> None:
+    levers: DummyVecEnv = DummyVecEnv([Levers])
+    for name, env in (("ppo", levers), ("dqn", levers), ("cycle_ppo", games())):
+        with pytest.raises(BadInput, match="env=cycle for agent=cycle_ppo"):
+            registry.make("agent", name, env=env, seed=0, progress=lambda: 0.0, log_dir=tmp_path)
+
+
 def test_a_setting_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="gama"):
         registry.make("agent", "ppo", gama=0.9, env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path)
