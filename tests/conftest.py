@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,11 @@ def tiny(jincheng: Scenario, shorten: Shorten, tmp_path_factory: pytest.TempPath
     shutil.copytree(jincheng.folder, folder)
     shorten(jincheng, duration_s=60, warmup_s=20).model_copy(update={"name": "tiny", "folder": folder}).save()
     return folder
+
+
+@pytest.fixture(scope="module")
+def ray_alone() -> Iterator[None]:
+    """No other test process has a Ray cluster: beside another one that started, Ray has been seen to crash."""
+    with (Path(tempfile.gettempdir()) / f"greenband-tests-{getpass.getuser()}.ray").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

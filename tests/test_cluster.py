@@ -28,7 +28,7 @@ def short(jincheng: Scenario, shorten: Callable[..., Scenario]) -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
+def nodes(ray_alone: None) -> Iterator[Any]:
     """Two nodes with one CPU each, to which this program is connected."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", cluster.NETWORKED: "0"}
     import ray

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from greenband import registry
 from greenband.detectors import Layout
 from greenband.faults import Dropouts, Faults
 from greenband.sensing import SensingConfig
@@ -162,3 +163,10 @@ def test_a_signal_is_blind_where_a_movement_has_no_detector_left() -> None:
         blind[t] = made.blind_s(t)
     assert blind == {0: 0, 5: 0, 10: 5, 20: 10}
     assert seen == {0: [1] * 4, 5: [1, 6, 6, 1], 10: [0, 6, 11, 0], 20: [21, 21, 0, 0]}
+
+
+def test_in_an_outage_the_same_tenth_is_dead_throughout() -> None:
+    dropouts = Dropouts(20_000, registry.make("sensing", "outage"), np.random.default_rng(0), 0.0)
+    before = dropouts.working(0.0)
+    assert (~before).mean() == pytest.approx(0.1, abs=0.01)
+    assert (dropouts.working(3600.0) != before).mean() < 0.005

@@ -59,11 +59,11 @@ def test_which_configurations_have_faults(config: SensingConfig, faultless: bool
 
 def test_the_shipped_options() -> None:
     made = {name: registry.make("sensing", name) for name in registry.names("sensing")}
-    assert set(made) == {"camera", "field", "loops", "perfect"}
+    assert set(made) == {"camera", "field", "loops", "outage", "perfect"}
     assert made["camera"] == SensingConfig()
     assert [made[name].kind for name in ("camera", "field", "loops", "perfect")] == ["camera"] * 2 + [
         "loops",
         "camera",
     ]
-    assert {name for name, config in made.items() if not config.faultless} == {"field"}
+    assert {name for name, config in made.items() if not config.faultless} == {"field", "outage"}
     assert made["field"].drops_out

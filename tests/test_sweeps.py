@@ -33,7 +33,11 @@ def runs(where: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "ray", "submitit_local"])
-def test_jobs_of_a_launcher_leave_runs_of_their_own(launcher: str, tiny: Path, tmp_path: Path) -> None:
+def test_jobs_of_a_launcher_leave_runs_of_their_own(
+    launcher: str, tiny: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if launcher == "ray":
+        request.getfixturevalue("ray_alone")
     done = train(tmp_path, tiny, f"hydra/launcher={launcher}", "agent.gamma=0.9,0.95")
     assert done.returncode == 0, done.stderr
     assert [run.name.rpartition("_")[2] for run in runs(tmp_path)] == ["0", "1"]
@@ -42,8 +46,10 @@ def test_jobs_of_a_launcher_leave_runs_of_their_own(launcher: str, tiny: Path, t
 
 @pytest.mark.parametrize("launcher", ["joblib", "ray"])
 def test_a_job_that_fails_elsewhere_fails_the_sweep_without_a_traceback(
-    launcher: str, tiny: Path, tmp_path: Path
+    launcher: str, tiny: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    if launcher == "ray":
+        request.getfixturevalue("ray_alone")
     done = train(tmp_path, tiny, f"hydra/launcher={launcher}", "agent.temperature=0,0.5")
     assert done.returncode == 2, done.stderr
     assert "agent.temperature=0: must be above 0" in done.stderr
