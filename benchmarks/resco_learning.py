@@ -31,7 +31,7 @@ RUNS = Path("runs", "benchmarks", "resco_learning")
 KNOWN = Path("benchmarks", "results", "resco.json")
 TRAINING = (
     *("agent=rollouts", "start=reference", "agent.episodes=8", "agent.window=4", "agent.members=2"),
-    "agent.wait_limit_s=0",
+    "agent.wait_limit_s=86",
     *(f"env.periods=[{PERIOD}]", f"env.interval_s={DECISION_S}", "sensing.range_m=200", "validation.seeds='1000:1010'"),
 )
 BUDGET = {"cologne1": 165_000, "cologne3": 660_000, "cologne8": 1_700_000, "ingolstadt1": 165_000}  # decisions

@@ -84,17 +84,11 @@ class CorridorVecEnv(VecEnv):
     def state(self) -> dict[str, Any]:
         """Where the episodes are, in tensors, numbers and text: for ``restore``, between two steps."""
         episodes = [worker.episode for worker in self._workers]
+        kind, shape = self.action_space.dtype, (-1, len(self.signals), *(self.action_space.shape or ()))
         return {
             "streams": [json.dumps(stream.bit_generator.state) for stream in self._streams],
             "begun": [list(begun) for begun, _ in episodes],
-            "actions": [
-                torch.from_numpy(
-                    np.array(actions, self.action_space.dtype).reshape(
-                        -1, len(self.signals), *(self.action_space.shape or ())
-                    )
-                )
-                for _, actions in episodes
-            ],
+            "actions": [torch.from_numpy(np.array(actions, kind).reshape(shape)) for _, actions in episodes],
         }
 
     def restore(self, state: dict[str, Any]) -> npt.NDArray[np.float32]:
