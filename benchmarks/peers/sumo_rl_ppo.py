@@ -30,7 +30,7 @@ def main() -> None:
         num_seconds=end - begin,
         delta_time=5,
         sumo_warnings=False,
-        additional_sumo_cmd="--no-step-log --no-warnings",
+        additional_sumo_cmd="--no-step-log",
     )
     env = supersuit.pad_action_space_v0(supersuit.pad_observations_v0(env))  # the junctions differ
     vector: Any = supersuit.pettingzoo_env_to_vec_env_v1(env)
