@@ -53,10 +53,13 @@ class _StageEncoder(nn.Module):
         self.attention = _Attention(hidden)
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]`` and pooled ``[batch, 2h]``."""
-        batch = observations.shape[0]
+        """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]`` and pooled ``[batch, 2h]``.
+
+        Stages are as many as the largest signal of the batch has: the rest would be padding.
+        """
         stages = _stages(observations)
-        signal = observations[:, MAX_STAGES * F :].unsqueeze(1).expand(batch, MAX_STAGES, G)
+        stages = stages[:, : _most(stages)]
+        signal = observations[:, MAX_STAGES * F :].unsqueeze(1).expand(*stages.shape[:2], G)
         exists = stages[:, :, 1]
         embedded = self.attention(self.embed(torch.cat([stages, signal], dim=2)), exists) * exists.unsqueeze(2)
         mean = embedded.sum(dim=1) / exists.sum(dim=1, keepdim=True).clamp(min=1)
@@ -110,10 +113,9 @@ class StageScorer(nn.Module):
     def learned(self, observations: torch.Tensor) -> torch.Tensor:
         """Scores of all stages by the weights alone: neither masked nor urged by the wait limit."""
         embedded, _ = self.encoder(observations)
-        stages = _stages(observations)
+        stages = _stages(observations)[:, : embedded.shape[1]]
         shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
-        scores: torch.Tensor = (self.score(embedded) + GAIN * self.linear(shown)).squeeze(2)
-        return scores
+        return _padded((self.score(embedded) + GAIN * self.linear(shown)).squeeze(2))
 
 
 class CycleActor(nn.Module):
@@ -132,12 +134,25 @@ class CycleActor(nn.Module):
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to ``[batch, ADJUSTMENTS]``, about -1 to 1."""
         embedded, pooled = self.encoder(observations)
-        return torch.cat([self.split(embedded).squeeze(2), self.common(pooled)], dim=1)
+        return torch.cat([_padded(self.split(embedded).squeeze(2)), self.common(pooled)], dim=1)
 
 
 def _stages(observations: torch.Tensor) -> torch.Tensor:
     """Features of the stages, ``[batch, MAX_STAGES, F]``."""
     return observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
+
+
+def _most(stages: torch.Tensor) -> int:
+    """Places up to the last stage that a signal of the batch has; all of them in a graph that is exported."""
+    if torch.compiler.is_exporting():
+        return MAX_STAGES
+    places = (stages[:, :, 1] > 0.5).any(dim=0).nonzero()
+    return int(places[-1]) + 1 if len(places) else 1
+
+
+def _padded(values: torch.Tensor) -> torch.Tensor:
+    """``[batch, stages]`` to ``[batch, MAX_STAGES]``, 0 for stages that do not exist."""
+    return functional.pad(values, (0, MAX_STAGES - values.shape[1]))
 
 
 class StageValue(nn.Module):
