@@ -3,10 +3,10 @@
     python benchmarks/resco_learning.py [--maps cologne1,cologne3,cologne8,ingolstadt1] [--seeds 1:11]
                                         [--processes 2] [--out benchmarks/results/resco_learning.md]
 
-A policy for each map is trained by rollouts (``TRAINING``, ``BUDGET``) on training seeds, and the best one on validation
-seeds is taken. Settings, maps and delay are those of resco.py, whose results are compared with, paired by seed. A training run is kept in ``runs/benchmarks/resco_learning``: the
-command, given again, goes on with it or takes it as it is. ``BAR`` is the lowest row of an independent implementation,
-see resco.py.
+A policy for each map is trained by rollouts (``TRAINING``, ``BUDGET``) on training seeds, and the best one on
+validation seeds is taken. Settings, maps and delay are those of resco.py, whose results are compared with, paired by
+seed. A training run is kept in ``runs/benchmarks/resco_learning``: the command, given again, goes on with it or takes
+it as it is. ``BAR`` is the lowest row of an independent implementation, see resco.py.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from greenband.files import write_text
 RUNS = Path("runs", "benchmarks", "resco_learning")
 KNOWN = Path("benchmarks", "results", "resco.json")
 TRAINING = (
-    *("agent=rollouts", "agent.episodes=8", "agent.window=4", "agent.members=2"),
-    "agent.wait_limit_s=0",
+    *("agent=rollouts", "agent.episodes=8", "agent.window=4", "agent.members=2", "agent.wait_limit_s=0"),
     *(f"env.periods=[{PERIOD}]", f"env.interval_s={DECISION_S}", "sensing.range_m=200", "validation.seeds='1000:1010'"),
 )
 BUDGET = {"cologne1": 165_000, "cologne3": 660_000, "cologne8": 1_700_000, "ingolstadt1": 165_000}  # decisions
