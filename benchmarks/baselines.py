@@ -36,13 +36,8 @@ OTHERS = ("delay_median_s", "delay_p95_s", "side_delay_s", "speed_kmh", "stops",
 
 def main() -> None:
     """Simulate, and write the tables after each period."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--scenario", default="shixin")
-    parser.add_argument("--periods", default="AM,OFF,PM")
-    parser.add_argument("--seeds", default="0:10")
+    parser = arguments(__doc__)
     parser.add_argument("--subjects", default=",".join(SUBJECTS))
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     results = kept(options.out)
     for period in options.periods.split(","):
@@ -52,6 +47,17 @@ def main() -> None:
             in_order = [results[name] for name in registry.scenario(options.scenario).periods if name in results]
             write_text(options.out, head(options, in_order) + "".join(table(result) for result in in_order))
             save([without_places(result) for result in in_order], options.out.with_suffix(".json"))
+
+
+def arguments(text: str | None) -> argparse.ArgumentParser:
+    """What scripts that simulate a scenario's periods have in common; described by the first line of a docstring."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0] if text else "")
+    parser.add_argument("--scenario", default="shixin")
+    parser.add_argument("--periods", default="AM,OFF,PM")
+    parser.add_argument("--seeds", default="0:10")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    return parser
 
 
 def kept(out: Path | None) -> dict[str, Result]:

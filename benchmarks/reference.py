@@ -9,11 +9,10 @@ again, and must come out as it did there. Runs that are done are kept in ``runs/
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from baselines import interval_text, kept, measured, shown
+from baselines import arguments, interval_text, kept, measured, shown
 
 from greenband.errors import BadInput
 from greenband.evaluation import Result, SubjectResult
@@ -28,13 +27,8 @@ RESULTS = Path("benchmarks", "results")
 
 def main() -> None:
     """Simulate, compare, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = arguments(__doc__)
     parser.add_argument("--subject", default="reference")
-    parser.add_argument("--scenario", default="shixin")
-    parser.add_argument("--periods", default="AM,OFF,PM")
-    parser.add_argument("--seeds", default="0:10")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     policy, options.subjects = options.subject, f"existing,{options.subject}"
     before = kept(RESULTS / f"{options.scenario}.md")

@@ -78,6 +78,7 @@ FREE = SignalTiming(
 )
 BOUNDED = replace(FREE, min_green_through_s=5, min_green_turn_s=5, max_green_s=60)
 BY_SUMO = ("actuated", "coordinated", "delaybased")  # need bounds on green to decide within
+KNOWN = Path("benchmarks", "results", "resco.json")
 KEPT = Store(Path("runs", "benchmarks", "resco"))
 RANGE_M = {"maxwave": 50.0}  # 200 m for all others
 ACTUATED = {"minDur": "5", "maxDur": "60"}
@@ -229,6 +230,12 @@ def row(name: str, which: str, delays: Sequence[float], violations: int) -> str:
 def as_json(found: Mapping[str, Mapping[str, Sequence[float]]], seeds: Sequence[int]) -> dict[str, object]:
     """Delays per map, subject and seed."""
     return {"sumo": sumo.version_string(), "seeds": list(seeds), "delay_s": found}
+
+
+def delays_of(name: str) -> Mapping[str, Sequence[float]]:
+    """Delay per seed in s/veh of all subjects on a map, from the committed results."""
+    found: dict[str, dict[str, list[float]]] = json.loads(KNOWN.read_text(encoding="utf-8"))["delay_s"]
+    return found[name]
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ it as it is. ``BAR`` is the lowest row of an independent implementation, see res
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from resco import DECISION_S, MAPS, PERIOD, REFERENCE, imported
+from resco import DECISION_S, MAPS, PERIOD, REFERENCE, delays_of, imported
 
 from greenband import sumo
 from greenband.cli.train import run as train
@@ -27,7 +26,6 @@ from greenband.evaluation.statistics import paired_difference
 from greenband.files import write_text
 
 RUNS = Path("runs", "benchmarks", "resco_learning")
-KNOWN = Path("benchmarks", "results", "resco.json")
 TRAINING = (
     *("agent=rollouts", "agent.episodes=8", "agent.window=4", "agent.members=2", "agent.wait_limit_s=0"),
     *(f"env.periods=[{PERIOD}]", f"env.interval_s={DECISION_S}", "sensing.range_m=200", "validation.seeds='1000:1010'"),
@@ -75,7 +73,7 @@ def learned(name: str, seeds: Sequence[int], processes: int) -> SubjectResult:
 
 def row(name: str, policy: SubjectResult) -> str:
     """A map's line."""
-    delays, known = policy.per_seed["delay_s"], others(name)
+    delays, known = policy.per_seed["delay_s"], delays_of(name)
     best = min(known, key=lambda which: mean(known[which]))
     change, interval = paired_difference(delays, known[best])
     low, high = interval or (change, change)
@@ -89,12 +87,6 @@ def row(name: str, policy: SubjectResult) -> str:
         str(policy.violations),
     ]
     return f"| {name} | {' | '.join(cells)} |\n"
-
-
-def others(name: str) -> Mapping[str, Sequence[float]]:
-    """Delay per seed of all other subjects on a map."""
-    found: dict[str, dict[str, list[float]]] = json.loads(KNOWN.read_text(encoding="utf-8"))["delay_s"]
-    return found[name]
 
 
 if __name__ == "__main__":

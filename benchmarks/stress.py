@@ -9,10 +9,9 @@ are kept in ``runs/benchmarks/SCENARIO``, so that the command, given again, goes
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from baselines import interval_text
+from baselines import arguments, interval_text
 
 from greenband import registry, sumo
 from greenband.evaluation import evaluate, parse_seeds, resolve
@@ -29,14 +28,9 @@ CONDITIONS = (
 
 def main() -> None:
     """Simulate, and write the table after each line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = arguments(__doc__)
     parser.add_argument("--subject", default="reference")
     parser.add_argument("--against", default="actuated")
-    parser.add_argument("--scenario", default="shixin")
-    parser.add_argument("--periods", default="AM,OFF,PM")
-    parser.add_argument("--seeds", default="0:10")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     scenario, seeds = registry.scenario(options.scenario), parse_seeds(options.seeds)
     subjects = [resolve(options.against), resolve(options.subject)]

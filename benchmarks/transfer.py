@@ -16,8 +16,7 @@ from pathlib import Path
 from statistics import mean
 
 from baselines import interval_text
-from resco import PERIOD, REFERENCE, imported
-from resco_learning import others
+from resco import PERIOD, REFERENCE, delays_of, imported
 
 from greenband import registry, sumo
 from greenband.evaluation import evaluate, parse_seeds, resolve
@@ -63,7 +62,7 @@ def measured(
     with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
         scenario = imported(MAP, Path(folder))
         (done,) = evaluate([policy], scenario, PERIOD, parse_seeds(MAP_SEEDS), jobs=jobs, store=store).subjects
-    yield f"{MAP}, RESCO's settings", others(MAP)[RULE], done.per_seed["delay_s"], done.violations
+    yield f"{MAP}, RESCO's settings", delays_of(MAP)[RULE], done.per_seed["delay_s"], done.violations
     city = registry.scenario(CITY)
     for period in periods:
         both = evaluate([resolve(RULE), policy], city, period, parse_seeds(CITY_SEEDS), jobs=jobs, store=store)

@@ -177,7 +177,7 @@ def evaluate(
     demand: Annotated[str, typer.Option(help="Factor on all flows, or several: 0.8,1.0,1.2.")] = "1.0",
     sensing: Annotated[
         str | None,
-        typer.Option(help="camera, loops, field, outage or perfect for all; by default what each was trained with."),
+        typer.Option(help="camera, loops, field, outage or perfect for all; else as trained, or camera."),
     ] = None,
     incident: Annotated[
         str | None,

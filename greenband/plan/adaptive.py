@@ -65,9 +65,10 @@ class AdaptivePlans:
 
         Args:
             time_s: of its beginning.
-            adjustments: one row of ``ADJUSTMENTS`` for each signal, from -1 to 1; beyond that they are cut off.
+            adjustments: one row of ``ADJUSTMENTS`` for each signal, from -1 to 1; beyond that they are cut off, and
+                what is no number is 0.
         """
-        adjustments = np.clip(adjustments, -1.0, 1.0)
+        adjustments = np.clip(np.nan_to_num(adjustments), -1.0, 1.0)
         base = next(plans for since_s, plans in reversed(self._bases) if since_s <= time_s or since_s == self._first_s)
         cycle_s = self._cycle_s(base, float(adjustments[:, -1].mean()))
         self.plans = {

@@ -46,6 +46,13 @@ def test_whatever_is_asked_for_they_keep_the_limits(plans: AdaptivePlans, shixin
     assert len(cycles) > 10
 
 
+def test_what_is_no_number_changes_nothing(plans: AdaptivePlans) -> None:
+    plans.begin(0, none(plans))
+    before = plans.plans
+    plans.begin(0, none(plans) * np.nan)
+    assert plans.plans == before
+
+
 def test_each_adjustment_does_what_it_says(plans: AdaptivePlans) -> None:
     plans.begin(0, none(plans))
     before = plans.plans
