@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 import torch
 
-from greenband.agents.learned import LearnedController, save_policy
-from greenband.agents.networks import StageScorer
+from greenband.agents.learned import LearnedController, load_policy, save_policy
+from greenband.agents.networks import CycleActor, StageScorer
 from greenband.agents.onnx_file import write_onnx
 from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, STAGE_FEATURES, action_mask
@@ -79,3 +79,17 @@ def test_without_the_extra_packages_it_says_what_to_install(
     with pytest.raises(BadInput, match=r"pip install \"greenband\[onnx\]\""):
         write_onnx(policy, tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_policy_that_adjusts_plans_is_exported_too(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    save_policy(tmp_path / "cyclic", CycleActor(16), {"interval_s": 5, "sensing_range_m": 80.0})
+    write_onnx(tmp_path / "cyclic", tmp_path / "cyclic.onnx")
+    seen = observations(500)
+    session = onnxruntime.InferenceSession(tmp_path / "cyclic.onnx", providers=["CPUExecutionProvider"])
+    (adjustments,) = session.run(["adjustments"], {"observations": seen})
+    with torch.inference_mode():
+        expected = load_policy(tmp_path / "cyclic").network(torch.from_numpy(seen)).numpy()
+    exists = seen[:, 1 : MAX_STAGES * len(STAGE_FEATURES) : len(STAGE_FEATURES)] > 0.5
+    kept = np.concatenate([exists, np.ones((len(seen), 2), bool)], axis=1)
+    np.testing.assert_allclose(adjustments[kept], expected[kept], rtol=1e-4, atol=1e-5)
