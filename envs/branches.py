@@ -16,6 +16,8 @@ import pickle
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +28,7 @@ from greenband.control import ControlLoop
 from greenband.envs.rewards import RewardWeights
 from greenband.envs.session import EpisodeConfig, Session
 from greenband.errors import BadInput, SimulationError
+from greenband.network import Network
 from greenband.observation import OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
 
@@ -34,6 +37,7 @@ __all__ = ["COSTS", "BranchConfig", "Branched", "Episode", "Scores", "branch"]
 COSTS = ("lost", "mainline", "waiting")
 Floats = npt.NDArray[np.float64]
 OPEN_FILES = "/proc/self/fd"
+MOVED_M = 0.5  # a vehicle that has made less way since the last look stood
 FLOOR = 0.15  # weight of the worst alternative beside the best one's of 1
 
 
@@ -239,23 +243,63 @@ def _reopen_files() -> None:
         os.close(own)
 
 
+class _Times:
+    """What vehicles have lost, and how long they have stood, as SUMO keeps it."""
+
+    def read(self, api: Any) -> tuple[dict[str, float], list[float]]:
+        """Time lost by vehicle, and times of standing at a stretch, both in s."""
+        vehicle = api.vehicle
+        lost = {name: vehicle.getTimeLoss(name) for name in vehicle.getIDList()}
+        return lost, [vehicle.getWaitingTime(name) for name in lost]
+
+
+class _RoadTimes(_Times):
+    """The same where SUMO does not keep it, from the ways that vehicles have made since the call before."""
+
+    def __init__(self, network: Network) -> None:
+        self._length_m = cache(network.edge_length_m)
+        self._behind_m: dict[str, list[float]] = {}  # of a vehicle's route, before each of its edges
+        self._last: dict[str, tuple[float, float, float, float]] = {}  # time, way in m, lost and waited in s
+
+    def read(self, api: Any) -> tuple[dict[str, float], list[float]]:
+        """See above; a vehicle that has just entered lost what it needed longer since then."""
+        vehicle, now_s = api.vehicle, float(api.simulation.getTime())
+        last, self._last = self._last, {}
+        for name in vehicle.getIDList():
+            then_s, before_m, lost_s, waited_s = last.get(name) or (float(vehicle.getDeparture(name)), 0.0, 0.0, 0.0)
+            way_m = max(
+                before_m, self._way_m(vehicle, name)
+            )  # one that crosses a junction is at 0 of the edge that it left
+            passed_s, driven_m = now_s - then_s, way_m - before_m
+            lost_s += passed_s - driven_m / vehicle.getAllowedSpeed(name)
+            self._last[name] = now_s, way_m, lost_s, waited_s + passed_s if driven_m < MOVED_M else 0.0
+        return {name: times[2] for name, times in self._last.items()}, [times[3] for times in self._last.values()]
+
+    def _way_m(self, vehicle: Any, name: str) -> float:
+        """Way since the start of the route. SUMO's own counts the edges that are passed twice."""
+        if name not in self._behind_m:
+            lengths = [self._length_m(edge) for edge in vehicle.getRoute(name)]
+            self._behind_m[name] = [0.0, *accumulate(lengths)]
+        return self._behind_m[name][vehicle.getRouteIndex(name)] + float(vehicle.getLanePosition(name))
+
+
 class _Meter:
     """Costs so far of a running loop."""
 
     def __init__(self, loop: ControlLoop, patience_s: float, interval_s: int) -> None:
         self._loop, self._patience_s, self._interval_s = loop, patience_s, interval_s
         self._mainline = {route for routes in loop.scenario.mainline.values() for route in routes}
+        self._times = _Times() if loop.scenario.fidelity == "micro" else _RoadTimes(loop.scenario.network)
         self._lost: dict[str, float] = {}  # s, of the vehicles that are on the road
         self._gone = np.zeros(len(COSTS))
 
     def read(self) -> Floats:
         """Totals by ``COSTS``; called at the end of every interval."""
         simulation = self._loop.simulation
-        vehicles = simulation.api.vehicle
-        lost = {name: vehicles.getTimeLoss(name) for name in vehicles.getIDList()}
+        lost, waited = self._times.read(simulation.api)
         self._gone += self._sum({name: value for name, value in self._lost.items() if name not in lost})
         self._lost = lost
-        standing = sum(vehicles.getWaitingTime(name) > self._patience_s for name in lost)
+        standing = sum(seconds > self._patience_s for seconds in waited)
         self._gone += self._interval_s * np.array([simulation.pending(), 0, standing])
         return self._gone + self._sum(lost)
 

@@ -91,8 +91,9 @@ def _here(scenario: Scenario) -> Scenario:
     """
     if (scenario.folder / scenario.network_file).is_file():
         return scenario
-    if scenario.name.partition("+")[0] in registry.names("scenario"):
-        built = registry.scenario(scenario.name)
+    road = scenario.at("micro")
+    if road.name.partition("+")[0] in registry.names("scenario"):
+        built = registry.scenario(road.name).at(scenario.fidelity)
         if built.model_copy(update={"folder": scenario.folder}) == scenario:
             return built
     raise BadInput(f"{scenario.folder}: the scenario is not on every machine of the cluster")

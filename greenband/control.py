@@ -59,7 +59,9 @@ class ControlLoop:
         network = scenario.network
         self._sensing = config = sensing or SensingConfig()
         self.limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
-        self._detectors = {name: detectors(network, signal, config) for name, signal in network.signals.items()}
+        self._detectors = {
+            name: detectors(network, signal, config, scenario.fidelity) for name, signal in network.signals.items()
+        }
         self._faults: dict[str, Faults] = {}
         self._seen: tuple[int, dict[str, Report]] | None = None  # at a time in s
         self._patterns = FixedPatterns(scenario, period, self.limits) if config.drops_out else None

@@ -1,4 +1,4 @@
-"""The detectors of one signal: cameras, or loops at the stop line.
+"""The detectors of one signal: cameras, or loops at the stop line; where there are no lanes, cameras of whole roads.
 
 A detector makes raw readings of whole vehicles, which ``faults`` may spoil, and then reports them by movement. SUMO
 itself counts what crosses the stop line, with induction loops (its E1 detectors) that are put into a run only where
@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from greenband.errors import BadInput
+from greenband.fidelity import Fidelity
 from greenband.network import Link, Network, Signal
 from greenband.sensing import SensingConfig
 from greenband.simulation import InductionLoop
 
-__all__ = ["Camera", "Detectors", "Layout", "Report", "StopLineLoops", "detectors"]
+__all__ = ["Camera", "Detectors", "Layout", "Report", "RoadCamera", "StopLineLoops", "detectors"]
 
 Floats = npt.NDArray[np.float64]
 STANDING_MS = 0.1  # below this a vehicle stands: SUMO's halting speed
@@ -67,12 +69,18 @@ class Detectors(Protocol):
         """Readings by movement."""
 
 
-def detectors(network: Network, signal: Signal, config: SensingConfig) -> Detectors:
+def detectors(network: Network, signal: Signal, config: SensingConfig, fidelity: Fidelity = "micro") -> Detectors:
     """The detectors of a signal as configured.
 
     Raises:
-        BadInput: passing vehicles shall be counted, but the network has no lanes inside the junction.
+        BadInput: passing vehicles shall be counted, but the network has no lanes inside the junction; or the fidelity
+            has no lanes at all, and it is about more than cameras that see vehicles.
     """
+    if fidelity == "meso":
+        if config.kind != "camera" or config.count_passed:
+            what = "sensing count_passed" if config.count_passed else f"sensing by {config.kind}"
+            raise BadInput(f"{what} needs lanes, which fidelity meso does not have")
+        return RoadCamera(network, signal, config)
     return Camera(network, signal, config) if config.kind == "camera" else StopLineLoops(network, signal, config)
 
 
@@ -148,6 +156,73 @@ class Camera:
             leaving=self._out @ moving,
             passed=self._passed @ readings[2 * n :] if self._line.links else None,
         )
+
+
+class RoadCamera:
+    """A camera at every approach and exit where SUMO knows on which road a vehicle is, but not on which lane.
+
+    It counts vehicles within its range of the stop line by the way that they are about to go. SUMO does not know there
+    which ones stand; those count as standing that would have reached the end of the edge if they had driven on.
+    """
+
+    def __init__(self, network: Network, signal: Signal, config: SensingConfig) -> None:
+        movements = signal.movements
+        self._turns = {(movement.from_edge, movement.to_edge): k for k, movement in enumerate(movements)}
+        self._approaches: dict[str, tuple[float, float]] = {}  # where on an edge the range begins and ends, m
+        for movement in movements:
+            for lane in movement.from_lanes:
+                for patch, _ in _upstream(network, lane, config.range_m, 1.0):
+                    begin = 0.0 if patch.reach_m is None else patch.length_m - patch.reach_m
+                    self._approaches[_edge(patch.lane)] = begin, patch.length_m
+        self._exits = list(dict.fromkeys(movement.to_edge for movement in movements))
+        self._range_m = config.range_m
+        seen_by = [f"approach {movement.from_edge}" for movement in movements] * 2
+        seen_by += [f"exit {edge}" for edge in self._exits]
+        names = list(dict.fromkeys(seen_by))
+        self._onto = _equal([movement.to_edge for movement in movements], self._exits)
+        self.layout = Layout(
+            owner=_numbers(seen_by, names),
+            count=np.ones(len(seen_by), dtype=np.bool_),
+            momentary=np.ones(len(seen_by), dtype=np.bool_),
+            serves=_equal(seen_by[: len(movements)], names) > 0,
+        )
+        self.loops: tuple[InductionLoop, ...] = ()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new run."""
+        self._seen: dict[tuple[str, str], tuple[int | None, float]] = {}  # by vehicle and edge, see _first_sight
+
+    def read(self, api: Any) -> Floats:
+        """Moving vehicles by movement, standing ones, then those on each exit."""
+        vehicle, vehicles_on, now_s = api.vehicle, api.edge.getLastStepVehicleIDs, api.simulation.getTime()
+        n = len(self._turns)
+        readings = np.zeros(2 * n + len(self._exits))
+        for edge, (begin, length) in self._approaches.items():
+            for name in vehicles_on(edge):
+                if begin and vehicle.getLanePosition(name) < begin:
+                    continue
+                if (name, edge) not in self._seen:
+                    self._seen[name, edge] = self._first_sight(vehicle, name, now_s, length)
+                k, due_s = self._seen[name, edge]
+                if k is not None:
+                    readings[k + n * (now_s > due_s)] += 1
+        for k, edge in enumerate(self._exits):
+            readings[2 * n + k] = sum(vehicle.getLanePosition(name) <= self._range_m for name in vehicles_on(edge))
+        return readings
+
+    def report(self, readings: Floats) -> Report:
+        """Vehicles per movement."""
+        n = len(self._turns)
+        return Report(readings[:n], readings[n : 2 * n], self._onto @ readings[2 * n :], None)
+
+    def _first_sight(self, vehicle: Any, name: str, now_s: float, length_m: float) -> tuple[int | None, float]:
+        """The signal's movement that a vehicle will make first, None if its way ends or leads elsewhere; and when it
+        will be at the end of its edge if it drives on, s.
+        """
+        ahead = vehicle.getRoute(name)[vehicle.getRouteIndex(name) :]
+        movement = next((k for turn in pairwise(ahead) if (k := self._turns.get(turn)) is not None), None)
+        return movement, now_s + (length_m - vehicle.getLanePosition(name)) / vehicle.getAllowedSpeed(name)
 
 
 class StopLineLoops:
@@ -238,6 +313,10 @@ class _Patch:
     reach_m: float | None
     length_m: float
     at_end: bool
+
+
+def _edge(lane: str) -> str:
+    return lane.rpartition("_")[0]
 
 
 def _patch(network: Network, lane: str, range_m: float, at_end: bool) -> _Patch:

@@ -186,6 +186,10 @@ class Network:
         """Length of a lane in metres."""
         return float(self._net.getLane(lane).getLength())
 
+    def edge_length_m(self, edge: str) -> float:
+        """Length of an edge."""
+        return float(self._net.getEdge(edge).getLength())
+
     def edge_speed_ms(self, edge: str) -> float:
         """Speed limit of an edge in m/s."""
         return float(self._net.getEdge(edge).getSpeed())

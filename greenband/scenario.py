@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from greenband import demand as demands
 from greenband.demand import Demand
 from greenband.errors import BadInput, UnknownName
+from greenband.fidelity import FIDELITIES, Fidelity
 from greenband.network import Network
 from greenband.signals import SignalTiming
 
@@ -83,7 +84,8 @@ class Scenario(_Record):
     """A road with its signals, traffic and timing practice, as found in a scenario folder.
 
     ``mainline`` names, per direction, the routes that run the main road from end to end. ``signals`` are the traffic
-    lights to control, all of them by default; the rest keep their programs.
+    lights to control, all of them by default; the rest keep their programs. ``fidelity`` is how finely SUMO simulates
+    all that.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Scenario(_Record):
     timing: SignalTiming = SignalTiming()
     junctions: tuple[Junction, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    fidelity: Fidelity = "micro"
 
     @model_validator(mode="after")
     def _files_inside(self) -> Self:
@@ -130,6 +133,21 @@ class Scenario(_Record):
         """Write ``scenario.json`` into the folder."""
         path = self.folder / "scenario.json"
         path.write_text(self.model_dump_json(indent=1, exclude={"folder"}), encoding="utf-8")
+
+    def at(self, fidelity: str) -> Scenario:
+        """The same road at a fidelity; its name says so where that is not ``micro``.
+
+        Raises:
+            UnknownName: there is no such fidelity.
+        """
+        if fidelity not in FIDELITIES:
+            raise UnknownName("fidelity", fidelity, FIDELITIES)
+        if fidelity == self.fidelity:
+            return self
+        road = self.name.removesuffix(f" ({self.fidelity})")
+        return self.model_copy(
+            update={"fidelity": fidelity, "name": road if fidelity == "micro" else f"{road} ({fidelity})"}
+        )
 
     @cached_property
     def network(self) -> Network:

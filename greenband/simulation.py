@@ -18,7 +18,8 @@ from xml.etree import ElementTree as ET
 
 from greenband import programs as sumo_programs
 from greenband import sumo
-from greenband.errors import SimulationError, UnknownName
+from greenband.errors import BadInput, SimulationError, UnknownName
+from greenband.fidelity import options
 from greenband.incident import Incident
 from greenband.programs import Program
 from greenband.scenario import Scenario
@@ -95,6 +96,7 @@ class Simulation:
 
     Raises:
         UnknownName: there is no such backend.
+        BadInput: the scenario is to be simulated in a way that knows no lanes, and something here is about lanes.
         SimulationError: SUMO cannot be started or reached.
     """
 
@@ -113,6 +115,9 @@ class Simulation:
     ) -> None:
         if backend not in BACKENDS and not re.fullmatch(r"[^:]*:\d{1,5}", backend):
             raise UnknownName("backend", backend, [*BACKENDS, "host:port"])
+        if scenario.fidelity == "meso" and (loops or programs or incident):
+            what = "loops" if loops else "signals that SUMO controls" if programs else "incidents"
+            raise BadInput(f"{scenario.name}: {what} need lanes, which fidelity meso does not have")
         self.scenario = scenario
         self.period = scenario.period(period)
         self._scratch = tempfile.TemporaryDirectory(prefix="greenband-")
@@ -187,6 +192,7 @@ class Simulation:
         scenario.demand(period).write(routes, self.period.start_s, self.period.end_s, seed, demand)
         additional = [str(scenario.folder / name) for name in scenario.additional_files]
         command = _options(scenario.folder / scenario.network_file, routes, self.period.start_s, seed)
+        command += options(scenario.fidelity)
         if loops:
             laid = scratch / "loops.add.xml"
             _write_loops(laid, loops, self.period.end_s)

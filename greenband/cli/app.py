@@ -183,6 +183,9 @@ def evaluate(
         str | None,
         typer.Option(help="A lane closed for 10 minutes before this signal; middle takes the middle of the road."),
     ] = None,
+    fidelity: Annotated[
+        str, typer.Option(help="micro, or meso: SUMO's model of queues, many times faster and less true.")
+    ] = "micro",
     emissions: Annotated[
         bool, typer.Option("--emissions", help="Measure CO2 too; nearly doubles the time of a simulation.")
     ] = False,
@@ -214,6 +217,7 @@ def evaluate(
         demand=demand,
         sensing=sensing,
         incident=incident,
+        fidelity=fidelity,
         emissions=emissions,
         json=json,
         parquet=parquet,

@@ -32,6 +32,7 @@ def run(
     demand: str,
     sensing: str | None,
     incident: str | None,
+    fidelity: str,
     emissions: bool,
     json: Path | None,
     parquet: Path | None,
@@ -46,7 +47,7 @@ def run(
     Returns:
         Exit code: 1 if a seed had to be left out because SUMO failed on it twice.
     """
-    numbers, found, factors = parse_seeds(seeds), registry.scenario(scenario), _factors(demand)
+    numbers, found, factors = parse_seeds(seeds), registry.scenario(scenario).at(fidelity), _factors(demand)
     periods = periods_of(found, period)
     grid = [(name, factor) for name in periods for factor in factors]
     if ":" in backend and len(subjects) * len(numbers) * len(grid) > 1:

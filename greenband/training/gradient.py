@@ -40,7 +40,7 @@ class GradientRun(Run):
         self._fresh = False  # whether that is the present one
         self._env = registry.instantiate(
             {"_target_": "greenband.envs.vector.CorridorVecEnv"},
-            scenario=self.scenario,
+            scenario=self.episodes_at,
             config=registry.instantiate(self.config["env"]),
             processes=self.settings.processes,
             seed=self.settings.seed,

@@ -105,7 +105,7 @@ class RolloutRun(Run):
             self.state.steps = before + sum(rows["decisions"].item() for rows in self._saved(self.state.rounds))
             tasks = [
                 {
-                    "scenario": self.scenario,
+                    "scenario": self.episodes_at,
                     "config": self._env,
                     "branches": self._branches,
                     "policy": policy,

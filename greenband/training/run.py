@@ -22,6 +22,7 @@ from greenband import __version__, interrupts, registry, sumo
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, parse_seeds
 from greenband.evaluation.runner import Task, run_all
+from greenband.fidelity import Fidelity
 from greenband.files import write_text
 from greenband.revision import revision
 from greenband.scenario import Scenario
@@ -50,6 +51,12 @@ class _Validation(BaseModel):
     patience: int | None = Field(gt=0)
 
 
+class _Simulation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    fidelity: Fidelity = "micro"
+
+
 class Settings(BaseModel):
     """The run's own settings among the configuration; units in ``configs/train.yaml``."""
 
@@ -62,6 +69,7 @@ class Settings(BaseModel):
     start: str | None
     trial: dict[str, Any] | None = None
     scenario: dict[str, Any]
+    simulation: _Simulation = _Simulation()  # runs of earlier versions have none
     env: dict[str, Any]
     agent: dict[str, Any]
 
@@ -134,6 +142,7 @@ class Run(ABC):
         if resume:
             _refuse_foreign_targets(config, folder / CONFIG)
         self.scenario: Scenario = registry.instantiate(config["scenario"])
+        self.episodes_at = self.scenario.at(self.settings.simulation.fidelity)
         for period in config["env"]["periods"]:
             self.scenario.period(period)
         if self.settings.validation.mainline and not self.scenario.mainline:
@@ -223,7 +232,7 @@ class Run(ABC):
         self.stopped = True
 
     def validate(self, scorer: Any, bar: Bar) -> float:
-        """Mean delay in s over the validation seeds and the periods of training, at demand as it is.
+        """Mean delay in s over the validation seeds and the periods of training, in micro, at demand as it is.
 
         The policy is kept if its cost is the least so far: the delay, and the travel time on the main road in s/km by
         its weight.
