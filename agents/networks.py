@@ -41,16 +41,16 @@ class _Attention(nn.Module):
 
 
 class _StageEncoder(nn.Module):
-    """Embeds each stage alike, whatever its number, in view of the others; a competition of phases as in FRAP (Zheng
-    2019), by attention.
+    """Embeds each stage alike, whatever its number; with ``attends`` in view of the others, a competition of phases as
+    in FRAP (Zheng 2019), by attention.
     """
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, attends: bool = True) -> None:
         super().__init__()
         if hidden < HEADS or hidden % HEADS:
             raise BadInput(f"hidden={hidden}: must be a multiple of {HEADS}")
         self.embed = nn.Sequential(nn.Linear(F + G, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
-        self.attention = _Attention(hidden)
+        self.attention = _Attention(hidden) if attends else None
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]`` and pooled ``[batch, 2h]``.
@@ -61,7 +61,10 @@ class _StageEncoder(nn.Module):
         stages = stages[:, : _most(stages)]
         signal = observations[:, MAX_STAGES * F :].unsqueeze(1).expand(*stages.shape[:2], G)
         exists = stages[:, :, 1]
-        embedded = self.attention(self.embed(torch.cat([stages, signal], dim=2)), exists) * exists.unsqueeze(2)
+        embedded = self.embed(torch.cat([stages, signal], dim=2))
+        if self.attention is not None:
+            embedded = self.attention(embedded, exists)
+        embedded = embedded * exists.unsqueeze(2)
         mean = embedded.sum(dim=1) / exists.sum(dim=1, keepdim=True).clamp(min=1)
         present = (embedded * stages[:, :, 2:3]).sum(dim=1)
         return embedded, torch.cat([mean, present], dim=1)
@@ -156,11 +159,11 @@ def _padded(values: torch.Tensor) -> torch.Tensor:
 
 
 class StageValue(nn.Module):
-    """State features for a value head."""
+    """State features for a value head: of all stages and the one shown, which need no competition to be summed up."""
 
     def __init__(self, hidden: int = 64) -> None:
         super().__init__()
-        self.encoder = _StageEncoder(hidden)
+        self.encoder = _StageEncoder(hidden, attends=False)
         self.head = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.ReLU())
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
