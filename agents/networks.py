@@ -98,10 +98,15 @@ class StageScorer(nn.Module):
             self.linear.weight.zero_()
             if prior:
                 self.score.weight.mul_(0.1)
-                for name, weight in PRIOR.items():
-                    self.linear.weight[0, STAGE_FEATURES.index(name)] = weight / GAIN
-                for name, weight in HOLDING.items():
-                    self.linear.weight[0, F + STAGE_FEATURES.index(name)] = weight / GAIN
+                self.add_rule(1.0)
+
+    def add_rule(self, share: float) -> None:
+        """Add a share of the rule's scores, see ``prior``, to what has been learned."""
+        with torch.no_grad():
+            for name, weight in PRIOR.items():
+                self.linear.weight[0, STAGE_FEATURES.index(name)] += share * weight / GAIN
+            for name, weight in HOLDING.items():
+                self.linear.weight[0, F + STAGE_FEATURES.index(name)] += share * weight / GAIN
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""

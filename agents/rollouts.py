@@ -3,6 +3,9 @@
 Approximate policy iteration by rollouts (Lagoudakis and Parr, ICML 2003): differences of scores are regressed on
 differences of cost, by a Huber loss. Each decision is learned from twice: as it was seen, and as if the junction stood
 alone, so that the policy does not lean on neighbours where it has none, or others than those it was trained with.
+
+Costs are noisy and rows few, so what is fitted may be held near what is known to work: scores of the untrained rule,
+and of the policy that the run began with, are added to it.
 """
 
 from __future__ import annotations
@@ -63,6 +66,8 @@ class Rollouts:
             for all periods, or by period, 0 in others.
         waiting: weight of time spent standing for longer than the patience.
         members: scorers that are fitted, whose mean the policy follows.
+        rule: share of the untrained rule's scores in those of the policy, see ``StageScorer``.
+        first: share of the scores of the policy that the run begins with.
         epochs: over the rows.
         batch_size: rows.
         learning_rate: highest; it rises and falls over the fit.
@@ -81,6 +86,8 @@ class Rollouts:
     mainline: float | Mapping[str, float] = 0.0
     waiting: float = 0.0
     members: int = 4
+    rule: float = 0.0
+    first: float = 0.0
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -93,10 +100,11 @@ class Rollouts:
         if not 0 < self.discount <= 1:
             raise BadInput(f"agent.discount={self.discount}: must be above 0 and at most 1")
         weights = self.mainline.values() if isinstance(self.mainline, Mapping) else [self.mainline]
-        if min(*weights, self.waiting, self.weight_decay) < 0:
-            raise BadInput("agent.mainline, agent.waiting and agent.weight_decay must be at least 0")
+        if min(*weights, self.waiting, self.rule, self.first, self.weight_decay) < 0:
+            names = ("mainline", "waiting", "rule", "first", "weight_decay")
+            raise BadInput(f"{', '.join(f'agent.{name}' for name in names)}: must be at least 0")
 
-    def first(self, start: str | None, seed: int) -> StageScorer:
+    def begin(self, start: str | None, seed: int) -> StageScorer:
         """The policy of the first round: that of a run or policy folder, or the untrained one of a seed."""
         torch.manual_seed(seed)
         scorer = StageScorer(self.hidden, prior=True, wait_limit_s=self.wait_limit_s)
@@ -104,8 +112,11 @@ class Rollouts:
             copy_policy(start, scorer)
         return scorer
 
-    def fit(self, rounds: Sequence[Rows], seed: int) -> Fit:
-        """Fit fresh scorers to all rows and one more to their mean; the same rows and seed give the same scorer."""
+    def fit(self, rounds: Sequence[Rows], seed: int, first: StageScorer) -> Fit:
+        """Fit fresh scorers to all rows, and one more to their mean and the ``first`` policy's share; add the rule's.
+
+        The same rows, seed and first policy give the same scorer.
+        """
         seen = np.concatenate([rows.observations for rows in rounds])
         n = len(seen)
         observations = torch.from_numpy(np.concatenate([seen, standing_alone(seen)]))
@@ -125,27 +136,31 @@ class Rollouts:
 
         twice = np.concatenate([known, n + known])
         members = [self._trained(missed, twice, [seed, member]) for member in range(self.members)]
-        scorer = members[0] if len(members) == 1 else self._distilled(members, observations, seed)
+        parts = {member: 1 / len(members) for member in members} | ({first: self.first} if self.first else {})
+        scorer = members[0] if len(parts) == 1 else self._distilled(parts, observations, seed)
         with torch.no_grad():
-            errors = _ahead(scorer, observations[held], chosen[held], tried[held]) - targets[held]
+            ahead = [_ahead(member, observations[held], chosen[held], tried[held]) for member in members]
+            errors = torch.stack(ahead).mean(0) - targets[held]
             spread = float((targets[held] - targets[held].mean()).square().sum()) if len(held) else 0.0
+        scorer.add_rule(self.rule)
         return Fit(scorer, n, 1 - float(errors.square().sum()) / spread if spread else float("nan"))
 
-    def _distilled(self, members: Sequence[StageScorer], observations: torch.Tensor, seed: int) -> StageScorer:
-        """A scorer that scores as the mean of several does, but for what all stages of a signal have in common."""
+    def _distilled(self, parts: Mapping[StageScorer, float], observations: torch.Tensor, seed: int) -> StageScorer:
+        """A scorer whose scores are the weighted sum of others', but for what all stages of a signal have in common."""
         exists = observations[:, 1 : MAX_STAGES * len(STAGE_FEATURES) : len(STAGE_FEATURES)]
 
         def centred(scores: torch.Tensor, exists: torch.Tensor) -> torch.Tensor:
             return (scores - (scores * exists).sum(1, keepdim=True) / exists.sum(1, keepdim=True)) * exists
 
         with torch.no_grad():
-            wanted = centred(torch.stack([member.learned(observations) for member in members]).mean(0), exists)
+            scores = [weight * part.learned(observations) for part, weight in parts.items()]
+            wanted = centred(torch.stack(scores).sum(0), exists)
 
         def missed(scorer: StageScorer, rows: npt.NDArray[np.int64]) -> torch.Tensor:
             found = centred(scorer.learned(observations[rows]), exists[rows])
             return (found - wanted[rows]).square().sum(1).mean()
 
-        return self._trained(missed, np.arange(len(observations)), [seed, len(members)])
+        return self._trained(missed, np.arange(len(observations)), [seed, self.members])
 
     def _trained(
         self, loss: Callable[[StageScorer, npt.NDArray[np.int64]], torch.Tensor], rows: npt.NDArray[np.int64], seed: Any

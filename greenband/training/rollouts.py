@@ -66,13 +66,15 @@ class RolloutRun(Run):
         from torch.utils.tensorboard import SummaryWriter
 
         self._log = SummaryWriter(str(self.folder / "tensorboard"))
+        first = self._method.begin(self.settings.start, self.settings.seed)
         if not (self.folder / "best" / "card.json").is_file():
-            self._check(self._method.first(self.settings.start, self.settings.seed), {}, bar)
+            self._check(first, {}, bar)
         while not self.ending and self.progress < 1.0:
             if not self._drive(bar):
                 return
             newest = range(max(0, self.state.rounds + 1 - self._method.window), self.state.rounds + 1)
-            fit = self._method.fit([rows for number in newest for rows in self._rows(number)], self.settings.seed)
+            rows = [rows for number in newest for rows in self._rows(number)]
+            fit = self._method.fit(rows, self.settings.seed, first)
             self.state.rounds += 1
             self._check(fit.scorer, {"rollouts/explained": fit.explained, "rollouts/rows": float(fit.rows)}, bar)
 

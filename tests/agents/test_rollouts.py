@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from greenband.agents.networks import StageScorer
 from greenband.agents.rollouts import Rollouts, Rows
 from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, STAGE_FEATURES
@@ -46,7 +47,7 @@ def test_targets_are_discounted_weighted_and_cut_off() -> None:
 
 def test_it_learns_which_stage_costs_less() -> None:
     torch.set_num_threads(1)
-    fit = Rollouts(hidden=16).fit([rows(1500), rows(500, seed=1)], seed=0)
+    fit = Rollouts(hidden=16).fit([rows(1500), rows(500, seed=1)], seed=0, first=StageScorer(16))
     assert fit.rows == 2000
     assert fit.explained > 0.8
     unseen = rows(300, seed=2)
@@ -56,9 +57,41 @@ def test_it_learns_which_stage_costs_less() -> None:
     assert (best == standing.argmax(axis=1)).mean() > 0.8
 
 
+def test_it_is_held_near_the_rule_and_the_first_policy() -> None:
+    """Every stage's score is the sum of three; what all stages of a signal have in common does not matter."""
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    begun, fitting = StageScorer(16), Rollouts(hidden=16, members=1)
+    with torch.no_grad():
+        begun.linear.weight[0, STANDING] = 0.4
+    alone, ruled = (replace(fitting, rule=rule).fit([rows(1000)], 0, begun).scorer for rule in (0.0, 0.5))
+    torch.manual_seed(0)
+    rule = StageScorer(16, prior=True)
+    observations = torch.from_numpy(rows(200, seed=2).observations)
+    plain, mixed = _spread(alone.learned(observations)), _spread(ruled.learned(observations))
+    with torch.no_grad():
+        rule.score.weight.zero_()
+    assert torch.allclose(mixed, plain + 0.5 * _spread(rule.learned(observations)), atol=1e-4)
+    both = replace(fitting, first=2.0, epochs=40).fit([rows(1000)], 0, begun)
+    wanted = plain + 2.0 * _spread(begun.learned(observations))
+    missed = (_spread(both.scorer.learned(observations)) - wanted).square().mean() / wanted.square().mean()
+    assert missed < 0.05
+    assert both.explained == pytest.approx(
+        Rollouts(hidden=16, members=1, epochs=40).fit([rows(1000)], 0, begun).explained
+    )
+
+
+def _spread(scores: torch.Tensor) -> torch.Tensor:
+    """Scores of the four stages that exist, about their mean."""
+    some = scores[:, :4].detach()
+    return some - some.mean(1, keepdim=True)
+
+
 def test_the_same_rows_and_seed_give_the_same_scorer() -> None:
     torch.set_num_threads(1)
-    first, again, other = (Rollouts(hidden=8, epochs=2).fit([rows(300)], seed=s).scorer.state_dict() for s in (0, 0, 1))
+    begun = StageScorer(8)
+    fits = [Rollouts(hidden=8, epochs=2, first=0.5).fit([rows(300)], s, begun) for s in (0, 0, 1)]
+    first, again, other = (fit.scorer.state_dict() for fit in fits)
     assert all((first[name] == again[name]).all() for name in first)
     assert any((first[name] != other[name]).any() for name in first)
 
