@@ -34,7 +34,8 @@ class ArchivedController(LearnedController):
             data, parameters, _ = archive
             settings: dict[str, Any] = dict((data or {}).get("policy_kwargs") or {})
             weights = _scorer(parameters["policy"])
-            network = StageScorer(int(settings["hidden"]), wait_limit_s=float(settings["wait_limit_s"]))
+            parts = int(settings.get("parts", 1))
+            network = StageScorer(int(settings["hidden"]), wait_limit_s=float(settings["wait_limit_s"]), parts=parts)
             network.load_state_dict(weights)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
             raise BadInput(f"{file}: not an archive of one of this package's learners: {error}") from error

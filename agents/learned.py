@@ -25,7 +25,7 @@ from greenband.plan.adaptive import AdaptivePlans
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 
-__all__ = ["CycleController", "LearnedController", "copy_policy", "load_policy", "save_policy"]
+__all__ = ["CycleController", "LearnedController", "copy_policy", "load_policy", "parts_of", "save_policy"]
 
 WEIGHTS, CARD = "policy.safetensors", "card.json"
 
@@ -35,7 +35,7 @@ def save_policy(folder: Path, network: StageScorer | CycleActor, card: Mapping[s
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     facts = {"mode": "cycle", "hidden": network.hidden, "observation_size": OBSERVATION_SIZE}
     if isinstance(network, StageScorer):
-        facts |= {"mode": "stage", "wait_limit_s": network.wait_limit_s}
+        facts |= {"mode": "stage", "wait_limit_s": network.wait_limit_s, "parts": network.parts}
     write_bytes(folder / WEIGHTS, save(tensors))
     write_text(folder / CARD, json.dumps({**card, **facts}, indent=1) + "\n")
 
@@ -61,7 +61,18 @@ def copy_policy(folder: Path | str, network: StageScorer | CycleActor) -> None:
         raise BadInput(f"{folder}: is a policy of the other mode, of env=stage and env=cycle")
     if theirs.hidden != network.hidden:
         raise BadInput(f"{folder}: has hidden={theirs.hidden}, this run has agent.hidden={network.hidden}")
+    if isinstance(theirs, StageScorer) and isinstance(network, StageScorer) and theirs.parts != network.parts:
+        raise BadInput(f"{folder}: is a policy of {theirs.parts} parts, the one that is trained of {network.parts}")
     network.load_state_dict(theirs.state_dict())
+
+
+def parts_of(folder: Path | str) -> int:
+    """How many networks the policy adds up that a run or policy folder holds.
+
+    Raises:
+        BadInput: there is no policy.
+    """
+    return int(_read_card((policy_folder(Path(folder)) or Path(folder)) / CARD).get("parts", 1))
 
 
 class LearnedController:
@@ -79,7 +90,9 @@ class LearnedController:
     def __init__(self, folder: Path | str) -> None:
         card = _read_card(Path(folder) / CARD)
         self.interval_s = int(card["interval_s"])
-        self.network = StageScorer(int(card["hidden"]), wait_limit_s=float(card.get("wait_limit_s", 0.0)))
+        self.network = StageScorer(
+            int(card["hidden"]), wait_limit_s=float(card.get("wait_limit_s", 0.0)), parts=int(card.get("parts", 1))
+        )
         _read_weights(Path(folder) / WEIGHTS, self.network)
         self._names: list[str] = []
 
@@ -156,8 +169,10 @@ def _read_weights(path: Path, network: torch.nn.Module) -> None:
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        if int(card["hidden"]) < 1 or int(card["interval_s"]) < 1 or float(card.get("wait_limit_s", 0.0)) < 0:
-            raise ValueError("hidden and interval_s must be at least 1, wait_limit_s at least 0")
+        if min(int(card["hidden"]), int(card["interval_s"]), int(card.get("parts", 1))) < 1:
+            raise ValueError("hidden, interval_s and parts must be at least 1")
+        if float(card.get("wait_limit_s", 0.0)) < 0:
+            raise ValueError("wait_limit_s must be at least 0")
         size = card.get("observation_size")
     except KeyError as error:
         raise BadInput(f"{path}: not a policy card: {error} is missing") from error

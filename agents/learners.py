@@ -28,15 +28,18 @@ def ppo(
     wait_limit_s: float,
     temperature: float,
     learning_rate: float,
+    parts: int = 1,
     **settings: Any,
 ) -> PPO:
     """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3.
+
+    The network has several ``parts`` if it begins as a policy that has.
 
     Raises:
         BadInput: a setting is no number, or out of the range of the network.
     """
     _check_mode(env, spaces.Discrete)
-    network = {"hidden": hidden, "wait_limit_s": wait_limit_s, "temperature": temperature}
+    network = {"hidden": hidden, "wait_limit_s": wait_limit_s, "temperature": temperature, "parts": parts}
     return _ppo(StageActorCritic, network, env, seed, progress, log_dir, learning_rate, settings)
 
 
@@ -90,11 +93,12 @@ def dqn(
     hidden: int,
     wait_limit_s: float,
     learning_rate: float,
+    parts: int = 1,
     **settings: Any,
 ) -> MaskedDQN:
     """A DQN learner; arguments as for ``ppo``."""
     _check_mode(env, spaces.Discrete)
-    network = {"hidden": hidden, "wait_limit_s": wait_limit_s}
+    network = {"hidden": hidden, "wait_limit_s": wait_limit_s, "parts": parts}
     _check_numbers({**network, "learning_rate": learning_rate, **settings})
     learner = MaskedDQN(
         StageQPolicy,

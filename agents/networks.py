@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -84,21 +86,44 @@ class StageScorer(nn.Module):
 
     Beyond ``wait_limit_s`` of red (0: never) a stage at which vehicles stand gains on the others from second to second.
     What is learned cannot take that back: nobody is left waiting because few wait there.
+
+    A scorer may have several ``parts``, networks of one shape whose scores are added, see ``mixed``.
     """
 
-    def __init__(self, hidden: int = 64, prior: bool = False, wait_limit_s: float = 0.0) -> None:
+    def __init__(self, hidden: int = 64, prior: bool = False, wait_limit_s: float = 0.0, parts: int = 1) -> None:
         super().__init__()
+        if parts < 1:
+            raise BadInput(f"parts={parts}: must be at least 1")
         if wait_limit_s < 0:
             raise BadInput(f"wait_limit_s={wait_limit_s}: must be at least 0")
         self.hidden, self.wait_limit_s = hidden, wait_limit_s
         self.encoder = _StageEncoder(hidden)
         self.score = nn.Linear(hidden, 1)
         self.linear = nn.Linear(2 * F, 1, bias=False)
+        self.others = nn.ModuleList(StageScorer(hidden) for _ in range(parts - 1))
         with torch.no_grad():
             self.linear.weight.zero_()
             if prior:
                 self.score.weight.mul_(0.1)
                 self.add_rule(1.0)
+
+    @property
+    def parts(self) -> int:
+        """How many networks it adds up."""
+        return 1 + len(self.others)
+
+    @classmethod
+    def mixed(cls, shares: Mapping[StageScorer, float]) -> StageScorer:
+        """Shares of the learned scores of several added up, with the wait limit of the first."""
+        first = next(iter(shares))
+        networks = [(part, share) for scorer, share in shares.items() for part in (scorer, *scorer.others)]
+        mixture = cls(first.hidden, wait_limit_s=first.wait_limit_s, parts=len(networks))
+        for mine, (theirs, share) in zip((mixture, *mixture.others), networks, strict=True):
+            own = {name: value for name, value in theirs.state_dict().items() if not name.startswith("others.")}
+            for name in ("score.weight", "score.bias", "linear.weight"):
+                own[name] = share * own[name]
+            mine.load_state_dict(own, strict=False)
+        return mixture
 
     def add_rule(self, share: float) -> None:
         """Add a share of the rule's scores, see ``prior``, to what has been learned."""
@@ -123,7 +148,11 @@ class StageScorer(nn.Module):
         embedded, _ = self.encoder(observations)
         stages = _stages(observations)[:, : embedded.shape[1]]
         shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
-        return _padded((self.score(embedded) + GAIN * self.linear(shown)).squeeze(2))
+        scores = _padded((self.score(embedded) + GAIN * self.linear(shown)).squeeze(2))
+        for other in self.others:
+            assert isinstance(other, StageScorer)
+            scores = scores + other.learned(observations)
+        return scores
 
 
 class CycleActor(nn.Module):

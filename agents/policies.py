@@ -59,16 +59,22 @@ class StageActorCritic(_ActorCritic):
     """Masked stage scores, over ``temperature`` the logits, and a value."""
 
     def __init__(
-        self, *args: Any, hidden: int = 64, wait_limit_s: float = 0.0, temperature: float = 1.0, **kwargs: Any
+        self,
+        *args: Any,
+        hidden: int = 64,
+        wait_limit_s: float = 0.0,
+        temperature: float = 1.0,
+        parts: int = 1,
+        **kwargs: Any,
     ) -> None:
         if not temperature > 0:
             raise BadInput(f"agent.temperature={temperature}: must be above 0")
-        self._network = hidden, wait_limit_s, temperature
+        self._network = hidden, wait_limit_s, temperature, parts
         super().__init__(*args, **{**kwargs, "ortho_init": False})
 
     def _build_mlp_extractor(self) -> None:
-        hidden, wait_limit_s, temperature = self._network
-        actor = StageScorer(hidden, prior=True, wait_limit_s=wait_limit_s)
+        hidden, wait_limit_s, temperature, parts = self._network
+        actor = StageScorer(hidden, prior=True, wait_limit_s=wait_limit_s, parts=parts)
         self.mlp_extractor: Any = _ActorAndCritic(actor, MAX_STAGES, hidden, temperature)
 
 
@@ -88,8 +94,8 @@ class CycleActorCritic(_ActorCritic):
 class StageQPolicy(DQNPolicy):
     """DQN policy: one Q value per stage, forbidden ones far below all others."""
 
-    def __init__(self, *args: Any, hidden: int = 64, wait_limit_s: float = 0.0, **kwargs: Any) -> None:
-        self._network = {"hidden": hidden, "wait_limit_s": wait_limit_s}
+    def __init__(self, *args: Any, hidden: int = 64, wait_limit_s: float = 0.0, parts: int = 1, **kwargs: Any) -> None:
+        self._network: dict[str, Any] = {"hidden": hidden, "wait_limit_s": wait_limit_s, "parts": parts}
         super().__init__(*args, **kwargs)
 
     def make_q_net(self) -> QNetwork:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from greenband.agents.learned import copy_policy
+from greenband.agents.learned import copy_policy, parts_of
 from greenband.agents.networks import StageScorer
 from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, STAGE_FEATURES, standing_alone
@@ -67,7 +67,7 @@ class Rollouts:
         waiting: weight of time spent standing for longer than the patience.
         members: scorers that are fitted, whose mean the policy follows.
         rule: share of the untrained rule's scores in those of the policy, see ``StageScorer``.
-        first: share of the scores of the policy that the run begins with.
+        first: share of the scores of the policy that the run begins with, the rest is what is fitted; below 1.
         epochs: over the rows.
         batch_size: rows.
         learning_rate: highest; it rises and falls over the fit.
@@ -103,17 +103,20 @@ class Rollouts:
         if min(*weights, self.waiting, self.rule, self.first, self.weight_decay) < 0:
             names = ("mainline", "waiting", "rule", "first", "weight_decay")
             raise BadInput(f"{', '.join(f'agent.{name}' for name in names)}: must be at least 0")
+        if self.first >= 1:
+            raise BadInput(f"agent.first={self.first}: must be below 1, or nothing is learned")
 
     def begin(self, start: str | None, seed: int) -> StageScorer:
         """The policy of the first round: that of a run or policy folder, or the untrained one of a seed."""
         torch.manual_seed(seed)
-        scorer = StageScorer(self.hidden, prior=True, wait_limit_s=self.wait_limit_s)
+        parts = 1 if start is None else parts_of(start)
+        scorer = StageScorer(self.hidden, prior=True, wait_limit_s=self.wait_limit_s, parts=parts)
         if start is not None:
             copy_policy(start, scorer)
         return scorer
 
     def fit(self, rounds: Sequence[Rows], seed: int, first: StageScorer) -> Fit:
-        """Fit fresh scorers to all rows, and one more to their mean and the ``first`` policy's share; add the rule's.
+        """Fit fresh scorers to all rows and one more to their mean; then add shares of ``first`` and of the rule.
 
         The same rows, seed and first policy give the same scorer.
         """
@@ -136,8 +139,9 @@ class Rollouts:
 
         twice = np.concatenate([known, n + known])
         members = [self._trained(missed, twice, [seed, member]) for member in range(self.members)]
-        parts = {member: 1 / len(members) for member in members} | ({first: self.first} if self.first else {})
-        scorer = members[0] if len(parts) == 1 else self._distilled(parts, observations, seed)
+        scorer = members[0] if len(members) == 1 else self._distilled(members, observations, seed)
+        if self.first:
+            scorer = StageScorer.mixed({first: self.first, scorer: 1 - self.first})
         with torch.no_grad():
             ahead = [_ahead(member, observations[held], chosen[held], tried[held]) for member in members]
             errors = torch.stack(ahead).mean(0) - targets[held]
@@ -145,16 +149,15 @@ class Rollouts:
         scorer.add_rule(self.rule)
         return Fit(scorer, n, 1 - float(errors.square().sum()) / spread if spread else float("nan"))
 
-    def _distilled(self, parts: Mapping[StageScorer, float], observations: torch.Tensor, seed: int) -> StageScorer:
-        """A scorer whose scores are the weighted sum of others', but for what all stages of a signal have in common."""
+    def _distilled(self, members: Sequence[StageScorer], observations: torch.Tensor, seed: int) -> StageScorer:
+        """A scorer that scores as the mean of several does, but for what all stages of a signal have in common."""
         exists = observations[:, 1 : MAX_STAGES * len(STAGE_FEATURES) : len(STAGE_FEATURES)]
 
         def centred(scores: torch.Tensor, exists: torch.Tensor) -> torch.Tensor:
             return (scores - (scores * exists).sum(1, keepdim=True) / exists.sum(1, keepdim=True)) * exists
 
         with torch.no_grad():
-            scores = [weight * part.learned(observations) for part, weight in parts.items()]
-            wanted = centred(torch.stack(scores).sum(0), exists)
+            wanted = centred(torch.stack([member.learned(observations) for member in members]).mean(0), exists)
 
         def missed(scorer: StageScorer, rows: npt.NDArray[np.int64]) -> torch.Tensor:
             found = centred(scorer.learned(observations[rows]), exists[rows])

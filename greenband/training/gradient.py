@@ -49,6 +49,7 @@ class GradientRun(Run):
         try:
             self._learner = registry.instantiate(
                 self.config["agent"],
+                **self._parts(),
                 env=self._env,
                 seed=self.settings.seed,
                 progress=lambda: self.progress,
@@ -60,6 +61,13 @@ class GradientRun(Run):
             scorer = self._learner.policy.scorer()  # type: ignore[operator]
             registry.instantiate({"_target_": f"{LEARNED}.copy_policy"}, folder=self.settings.start, network=scorer)
         self._load()
+
+    def _parts(self) -> dict[str, int]:
+        """How many networks the policy has to have if it begins as another; nothing if that has one, as most do."""
+        if self.settings.start is None:
+            return {}
+        parts = registry.instantiate({"_target_": f"{LEARNED}.parts_of"}, folder=self.settings.start)
+        return {"parts": parts} if parts > 1 else {}
 
     def close(self) -> None:
         """End the SUMO processes."""
