@@ -75,19 +75,40 @@ def test_a_run_may_start_from_a_policy(tiny: Path, tmp_path: Path) -> None:
     kept = load_file(tmp_path / "one" / "best" / "policy.safetensors")
     with pytest.raises(BadInput, match=r"has hidden=8, this run has agent\.hidden=16"):
         train(composed(tiny, tmp_path / "wide", "steps=10", f"start={tmp_path / 'one'}", "agent.hidden=16"))
-    words = ("agent.hidden=8", "agent.n_steps=16", "agent.batch_size=16", "agent.learning_rate=0", "steps=16")
-    with initialize_config_module("greenband.configs", version_base="1.3"):
-        composed_ppo: Any = compose(
-            "train",
-            [
-                *("scenario._target_=greenband.registry.scenario", f"scenario.name={tiny}", "processes=1", *words),
-                *(f"out={tmp_path / 'two'}", f"start={tmp_path / 'one'}", "validation.seeds='1000'"),
-            ],
-        )
-        config: Any = OmegaConf.to_container(composed_ppo, resolve=True)
-    train(config)
+    train(gradient(tiny, tmp_path / "two", tmp_path / "one", *PPO))
     begun = load_file(tmp_path / "two" / "candidate" / "policy.safetensors")
     assert all((begun[name] == kept[name]).all() for name in kept)
+
+
+PPO = ("agent.n_steps=16", "agent.batch_size=16", "steps=16")
+DQN = ("agent=dqn", "agent.learning_starts=8", "agent.batch_size=8", "agent.target_update_interval=8", "steps=16")
+
+
+def gradient(tiny: Path, out: Path, start: Path, *more: str) -> dict[str, Any]:
+    """A run of PPO or DQN that begins as another policy and learns nothing."""
+    words = [
+        *("scenario._target_=greenband.registry.scenario", f"scenario.name={tiny}", "processes=1", f"out={out}"),
+        *(f"start={start}", "validation.seeds='1000'", "agent.hidden=8", "agent.learning_rate=0", *more),
+    ]
+    with initialize_config_module("greenband.configs", version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", words), resolve=True)
+    return dict(config)
+
+
+def test_a_policy_of_two_parts_is_trained_on_in_every_way(tiny: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(composed(tiny, one, "steps=10"))
+    train(composed(tiny, two, "steps=10", f"start={one}", "agent.first=0.5", "agent.rule=0.1"))
+    card = json.loads((two / "candidate" / "card.json").read_text(encoding="utf-8"))
+    assert card["parts"] == 2
+    for name, words in {"ppo": PPO, "dqn": DQN}.items():
+        train(gradient(tiny, tmp_path / name, two / "candidate", *words))
+        kept, begun = (load_file(run / "candidate" / "policy.safetensors") for run in (two, tmp_path / name))
+        assert begun.keys() == kept.keys()
+        assert all((begun[weights] == kept[weights]).all() for weights in kept)
+    train(composed(tiny, tmp_path / "three", "steps=10", f"start={two / 'candidate'}", "agent.first=0.5"))
+    card = json.loads((tmp_path / "three" / "candidate" / "card.json").read_text(encoding="utf-8"))
+    assert card["parts"] == 3
 
 
 @pytest.mark.parametrize(

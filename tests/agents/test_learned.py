@@ -18,6 +18,7 @@ from greenband.agents.learned import (
     LearnedController,
     copy_policy,
     load_policy,
+    parts_of,
     save_policy,
 )
 from greenband.agents.networks import CycleActor, StageScorer
@@ -47,6 +48,28 @@ def folder(tmp_path: Path) -> Path:
 def edit_card(folder: Path, **change: Any) -> None:
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     (folder / CARD).write_text(json.dumps({**card, **change}), encoding="utf-8")
+
+
+def test_shares_of_several_add_up_and_come_back_from_the_file(tmp_path: Path) -> None:
+    observations = torch.rand(50, OBSERVATION_SIZE)
+    one, other = scorer(), scorer(8)
+    with pytest.raises(RuntimeError):  # of another shape
+        StageScorer.mixed({one: 0.5, other: 0.5})
+    torch.manual_seed(1)
+    other = StageScorer(16, prior=True)
+    both = StageScorer.mixed({StageScorer.mixed({one: 0.5, other: 2.0}): 0.5, other: 0.25})
+    assert (both.parts, both.wait_limit_s) == (3, 90.0)
+    wanted = 0.25 * one.learned(observations) + 1.25 * other.learned(observations)
+    assert torch.allclose(both.learned(observations), wanted, atol=1e-4)
+    save_policy(tmp_path / "policy", both, FACTS)
+    assert parts_of(tmp_path / "policy") == 3
+    loaded = LearnedController(tmp_path / "policy").network
+    assert torch.equal(loaded(observations), both(observations))
+    with pytest.raises(BadInput, match="a policy of 3 parts, the one that is trained of 1"):
+        copy_policy(tmp_path / "policy", scorer())
+    edit_card(tmp_path / "policy", parts=0)
+    with pytest.raises(BadInput, match="parts must be at least 1"):
+        LearnedController(tmp_path / "policy")
 
 
 def test_round_trip_decides_alike(folder: Path, shixin_short: Scenario, shorten: Callable[..., Scenario]) -> None:
