@@ -108,7 +108,7 @@ def test_a_controller_forgets_between_runs(
 def test_card_and_files(folder: Path) -> None:
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     assert card == {
-        **FACTS, "mode": "stage", "hidden": 16, "wait_limit_s": 90.0, "observation_size": OBSERVATION_SIZE,
+        **FACTS, "mode": "stage", "hidden": 16, "wait_limit_s": 90.0, "parts": 1, "observation_size": OBSERVATION_SIZE,
     }  # fmt: skip
     assert sorted(path.name for path in folder.iterdir()) == [CARD, WEIGHTS]
     assert LearnedController(str(folder)).interval_s == 5
