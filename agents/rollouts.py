@@ -115,10 +115,11 @@ class Rollouts:
             copy_policy(start, scorer)
         return scorer
 
-    def fit(self, rounds: Sequence[Rows], seed: int, first: StageScorer) -> Fit:
+    def fit(self, rounds: Sequence[Rows], seed: int, first: StageScorer | None = None) -> Fit:
         """Fit fresh scorers to all rows and one more to their mean; then add shares of ``first`` and of the rule.
 
-        The same rows, seed and first policy give the same scorer.
+        The same rows, seed and first policy give the same scorer. Raises ValueError if the first one has a share and is
+        missing.
         """
         seen = np.concatenate([rows.observations for rows in rounds])
         n = len(seen)
@@ -141,6 +142,8 @@ class Rollouts:
         members = [self._trained(missed, twice, [seed, member]) for member in range(self.members)]
         scorer = members[0] if len(members) == 1 else self._distilled(members, observations, seed)
         if self.first:
+            if first is None:
+                raise ValueError("a share of the first policy needs that policy")
             scorer = StageScorer.mixed({first: self.first, scorer: 1 - self.first})
         with torch.no_grad():
             ahead = [_ahead(member, observations[held], chosen[held], tried[held]) for member in members]

@@ -267,9 +267,8 @@ class _RoadTimes(_Times):
         last, self._last = self._last, {}
         for name in vehicle.getIDList():
             then_s, before_m, lost_s, waited_s = last.get(name) or (float(vehicle.getDeparture(name)), 0.0, 0.0, 0.0)
-            way_m = max(
-                before_m, self._way_m(vehicle, name)
-            )  # one that crosses a junction is at 0 of the edge that it left
+            # one that crosses a junction is at 0 of the edge that it left
+            way_m = max(before_m, self._way_m(vehicle, name))
             passed_s, driven_m = now_s - then_s, way_m - before_m
             lost_s += passed_s - driven_m / vehicle.getAllowedSpeed(name)
             self._last[name] = now_s, way_m, lost_s, waited_s + passed_s if driven_m < MOVED_M else 0.0

@@ -66,8 +66,12 @@ class RolloutRun(Run):
         from torch.utils.tensorboard import SummaryWriter
 
         self._log = SummaryWriter(str(self.folder / "tensorboard"))
-        first = self._method.begin(self.settings.start, self.settings.seed)
-        if not (self.folder / "best" / "card.json").is_file():
+        begun = (self.folder / "best" / "card.json").is_file()
+        # a run that goes on without the first policy does not need the folder that it came from
+        first = (
+            None if begun and not self._method.first else self._method.begin(self.settings.start, self.settings.seed)
+        )
+        if not begun:
             self._check(first, {}, bar)
         while not self.ending and self.progress < 1.0:
             if not self._drive(bar):

@@ -141,7 +141,8 @@ class Run(ABC):
             raise BadInput(f"configuration: validation.seeds={self.settings.validation.seeds}: must be 1000 to 1099")
         if resume:
             _refuse_foreign_targets(config, folder / CONFIG)
-        self.scenario: Scenario = registry.instantiate(config["scenario"])
+        found: Scenario = registry.instantiate(config["scenario"])
+        self.scenario = found.at("micro")  # what counts, whatever episodes are at
         self.episodes_at = self.scenario.at(self.settings.simulation.fidelity)
         for period in config["env"]["periods"]:
             self.scenario.period(period)
