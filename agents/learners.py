@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
-from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from greenband.agents.policies import CycleActorCritic, MaskedDQN, StageActorCritic, StageQPolicy
+from greenband.agents.policies import CycleActorCritic, MaskedDQN, StageActorCritic, StageQPolicy, ThreadedPPO
 from greenband.errors import BadInput
+from greenband.processes import cores
 
 __all__ = ["cycle_ppo", "dqn", "ppo"]
 
@@ -30,7 +30,7 @@ def ppo(
     learning_rate: float,
     parts: int = 1,
     **settings: Any,
-) -> PPO:
+) -> ThreadedPPO:
     """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3.
 
     The network has several ``parts`` if it begins as a policy that has.
@@ -53,7 +53,7 @@ def cycle_ppo(
     spread: float,
     learning_rate: float,
     **settings: Any,
-) -> PPO:
+) -> ThreadedPPO:
     """A PPO learner in the mode ``cycle``; arguments as for ``ppo``, ``spread`` is how far adjustments are tried."""
     _check_mode(env, spaces.Box)
     network = {"hidden": hidden, "spread": spread}
@@ -69,10 +69,10 @@ def _ppo(
     log_dir: Path,
     learning_rate: float,
     settings: dict[str, Any],
-) -> PPO:
+) -> ThreadedPPO:
     _check_numbers({**network, "learning_rate": learning_rate, **settings})
     settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * env.num_envs)
-    return PPO(
+    learner = ThreadedPPO(
         policy,
         env,
         learning_rate=_annealed(learning_rate, progress),
@@ -82,6 +82,8 @@ def _ppo(
         device="cpu",
         **settings,
     )
+    learner.threads = min(cores(), getattr(env, "processes", 1))
+    return learner
 
 
 def dqn(

@@ -54,8 +54,8 @@ class _StageEncoder(nn.Module):
         self.embed = nn.Sequential(nn.Linear(F + G, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
         self.attention = _Attention(hidden) if attends else None
 
-    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]`` and pooled ``[batch, 2h]``.
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """``[batch, OBSERVATION_SIZE]`` to stage embeddings ``[batch, stages, hidden]``, 0 for those that do not exist.
 
         Stages are as many as the largest signal of the batch has: the rest would be padding.
         """
@@ -66,10 +66,7 @@ class _StageEncoder(nn.Module):
         embedded = self.embed(torch.cat([stages, signal], dim=2))
         if self.attention is not None:
             embedded = self.attention(embedded, exists)
-        embedded = embedded * exists.unsqueeze(2)
-        mean = embedded.sum(dim=1) / exists.sum(dim=1, keepdim=True).clamp(min=1)
-        present = (embedded * stages[:, :, 2:3]).sum(dim=1)
-        return embedded, torch.cat([mean, present], dim=1)
+        return embedded * exists.unsqueeze(2)
 
 
 PRIOR = {"approaching": 4.0, "standing": 4.0, "standing_per_lane": 4.0, "leaving": -2.0, "red": 6.0, "present": 1.5}
@@ -145,7 +142,7 @@ class StageScorer(nn.Module):
 
     def learned(self, observations: torch.Tensor) -> torch.Tensor:
         """Scores of all stages by the weights alone: neither masked nor urged by the wait limit."""
-        embedded, _ = self.encoder(observations)
+        embedded: torch.Tensor = self.encoder(observations)
         stages = _stages(observations)[:, : embedded.shape[1]]
         shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
         scores = _padded((self.score(embedded) + GAIN * self.linear(shown)).squeeze(2))
@@ -170,7 +167,8 @@ class CycleActor(nn.Module):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to ``[batch, ADJUSTMENTS]``, about -1 to 1."""
-        embedded, pooled = self.encoder(observations)
+        embedded: torch.Tensor = self.encoder(observations)
+        pooled = _pooled(embedded, observations)
         return torch.cat([_padded(self.split(embedded).squeeze(2)), self.common(pooled)], dim=1)
 
 
@@ -185,6 +183,14 @@ def _most(stages: torch.Tensor) -> int:
         return MAX_STAGES
     places = (stages[:, :, 1] > 0.5).any(dim=0).nonzero()
     return int(places[-1]) + 1 if len(places) else 1
+
+
+def _pooled(embedded: torch.Tensor, observations: torch.Tensor) -> torch.Tensor:
+    """Mean of a signal's stages, and the one that is shown, ``[batch, 2h]``."""
+    stages = _stages(observations)[:, : embedded.shape[1]]
+    mean = embedded.sum(dim=1) / stages[:, :, 1].sum(dim=1, keepdim=True).clamp(min=1)
+    present = (embedded * stages[:, :, 2:3]).sum(dim=1)
+    return torch.cat([mean, present], dim=1)
 
 
 def _padded(values: torch.Tensor) -> torch.Tensor:
@@ -202,6 +208,6 @@ class StageValue(nn.Module):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to ``[batch, hidden]``."""
-        _, pooled = self.encoder(observations)
+        pooled = _pooled(self.encoder(observations), observations)
         features: torch.Tensor = self.head(pooled)
         return features

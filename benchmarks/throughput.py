@@ -2,10 +2,10 @@
 
     python benchmarks/throughput.py [--repeats 3] [--out benchmarks/results/throughput.md]
 
-All train by PPO with 256 steps a rollout, 5 epochs and minibatches of 256, a decision every 5 s, two cores; greenband
-with two SUMO processes, sumo-rl with the one that it can have, over libsumo and over TraCI. They take turns in the same
-run, and ratios are of medians. sumo-rl needs older packages, so it gets a venv of its own in ``runs/benchmarks``, which
-is kept for the next call.
+All train by PPO with 256 steps a rollout, 5 epochs and minibatches of 1,024, a decision every 5 s, two cores;
+greenband with four SUMO processes, sumo-rl with the one that it can have, over libsumo and over TraCI. They take turns
+in the same run, and ratios are of medians. sumo-rl needs older packages, so it gets a venv of its own in
+``runs/benchmarks``, which is kept for the next call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from greenband import sumo
 from greenband.files import write_text
 
 MAP = "cologne8"
-STEPS, EPOCHS, BATCH = 256, 5, 256
+STEPS, EPOCHS, BATCH, PROCESSES = 256, 5, 1024, 4
 ROLLOUTS = {"greenband": 8, "sumo-rl over libsumo": 8, "sumo-rl over TraCI": 1}
 VENV = Path("runs", "benchmarks", "sumo-rl")
 PACKAGES = (
@@ -76,8 +76,8 @@ def ours() -> float:
     from greenband.envs import CorridorVecEnv, EpisodeConfig
 
     with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
-        torch.set_num_threads(2)
-        env = CorridorVecEnv(imported(MAP, Path(folder)), EpisodeConfig(periods=(PERIOD,)), processes=2)
+        torch.set_num_threads(1)  # as greenband train does
+        env = CorridorVecEnv(imported(MAP, Path(folder)), EpisodeConfig(periods=(PERIOD,)), processes=PROCESSES)
         try:
             learner = ppo(
                 env, 0, lambda: 0.0, Path(folder), hidden=64, wait_limit_s=0.0, temperature=0.3, learning_rate=3e-4,

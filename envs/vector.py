@@ -51,6 +51,11 @@ class CorridorVecEnv(VecEnv):
         self._observations = np.zeros((self.num_envs, OBSERVATION_SIZE), np.float32)
         self.reset_infos = [{} for _ in range(self.num_envs)]
 
+    @property
+    def processes(self) -> int:
+        """Number of SUMO processes."""
+        return len(self._workers)
+
     def reset(self) -> npt.NDArray[np.float32]:
         """Start a fresh episode in every process; observations of shape ``[slots, OBSERVATION_SIZE]``."""
         for k, worker in enumerate(self._workers):

@@ -16,10 +16,15 @@ from types import ModuleType
 
 from greenband import interrupts
 
-__all__ = ["allocator", "end_with_parent", "sumo_processes"]
+__all__ = ["allocator", "cores", "end_with_parent", "sumo_processes"]
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

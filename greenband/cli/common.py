@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from greenband.errors import BadInput
+from greenband.processes import cores
 from greenband.scenario import Scenario
 
 __all__ = ["announced", "clock", "counting", "err", "periods_of", "processes"]
@@ -27,9 +27,7 @@ def processes(jobs: int) -> int:
     """
     if jobs < 0:
         raise BadInput(f"--jobs {jobs}: must be 0 or more")
-    if jobs:
-        return jobs
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return jobs or cores()
 
 
 def periods_of(scenario: Scenario, text: str) -> list[str]:
