@@ -160,6 +160,8 @@ class _Neighbours:
         share = whole / np.maximum(whole.sum(axis=2, keepdims=True), 1.0)
         # of the lanes of each stage at an end those that belong to the feed, shape [2, feeds, MAX_STAGES]
         self._share = np.einsum("efkm,efm->efk", share[self._ends], self._movements)
+        self._touches = (self._share > 0).astype(float)
+        self._onto = (self._ends[:, None] == np.arange(len(place))[:, None]).astype(float)  # [ends, signals, feeds]
         self._exists = serves.any(axis=2)
 
     def look(self, stages: Sequence[int], standing: Floats) -> Floats:
@@ -167,15 +169,11 @@ class _Neighbours:
         green = self._serves[np.arange(len(stages)), stages]
         flows = (green[self._ends] * self._lanes).sum(axis=2)  # share of a feed's lanes that is green at each end
         queues = (standing[self._ends] * self._movements).sum(axis=2)
-        features = np.zeros((*self._exists.shape, 4))
-        (behind, ahead), (leaves, reaches) = self._ends, self._share
-        np.add.at(features[..., 0], behind, (leaves > 0) * queues[1][:, None] / 40)
-        np.add.at(features[..., 1], behind, leaves * (1 - flows[1])[:, None])
-        np.add.at(features[..., 2], ahead, (reaches > 0) * queues[0][:, None] / 40)
-        np.add.at(features[..., 3], ahead, reaches * flows[0][:, None])
-        features[..., 1] = self._exists * (1 - features[..., 1])
-        features[..., 1::2] = features[..., 1::2].clip(0, 1)
-        return features
+        ahead_standing, behind_standing = self._onto @ (self._touches * queues[::-1, :, None] / 40)
+        shut = self._onto[0] @ (self._share[0] * (1 - flows[1])[:, None])
+        sending = self._onto[1] @ (self._share[1] * flows[0][:, None])
+        shares = np.stack([self._exists * (1 - shut), sending]).clip(0, 1)
+        return np.stack([ahead_standing, shares[0], behind_standing, shares[1]], axis=-1)
 
 
 def _places(lengths: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +35,11 @@ class Platoons:
         place = {name: s for s, name in enumerate(network.signals)}
         self._behind = np.array([place[feed.behind] for feed in feeds], dtype=np.int64)
         self._departs = np.zeros((len(feeds), width), np.bool_)
-        self._ahead = np.array([place[feed.signal] for feed in feeds], dtype=np.int64)
+        self._onto = np.zeros((len(place), len(feeds)))  # 1 where a feed comes to a signal
         self._share = np.zeros((len(feeds), width))  # of an approach's vehicles that come to each movement
         for f, feed in enumerate(feeds):
             self._departs[f, list(feed.departs)] = True
+            self._onto[place[feed.signal], f] = 1.0
             lanes = [len(network.signals[feed.signal].movements[k].from_lanes) for k in feed.arrives]
             self._share[f, list(feed.arrives)] = np.array(lanes) / sum(lanes)
         self._travel_s = np.array([feed.travel_s for feed in feeds])
@@ -46,7 +47,8 @@ class Platoons:
 
     def reset(self) -> None:
         """Forget the past run."""
-        self._seen: deque[tuple[int, Floats]] = deque()  # time in s, vehicles that left since the time before by feed
+        self._then_s = np.zeros(0)  # when was looked
+        self._left = np.zeros((0, len(self._travel_s)))  # vehicles by feed that had left since the time before
 
     def forecast(self, time_s: int, leaving: Floats) -> Floats:
         """Vehicles to come, per signal and movement, between the ``HORIZONS_S``.
@@ -59,15 +61,13 @@ class Platoons:
             Shape ``[signals, width, len(HORIZONS_S) - 1]``.
         """
         on_exits = np.where(self._departs, leaving[self._behind], 0.0).max(axis=1, initial=0.0)
-        since_s = time_s - self._seen[-1][0] if self._seen else IN_SIGHT_S
-        self._seen.append((time_s, on_exits * since_s / IN_SIGHT_S))
-        oldest_s = time_s - self._travel_s.max(initial=0.0)
-        while self._seen[0][0] < oldest_s:
-            self._seen.popleft()
-        due_s = np.array([self._travel_s - (time_s - then_s) for then_s, _ in self._seen])
-        bins = np.searchsorted(HORIZONS_S, due_s, side="right") - 1
-        left = np.array([count for _, count in self._seen])
-        sums = [np.where(bins == k, left, 0.0).sum(axis=0) for k in range(len(HORIZONS_S) - 1)]
-        forecast = np.zeros((*leaving.shape, len(sums)))
-        np.add.at(forecast, self._ahead, self._share[:, :, None] * np.stack(sums, axis=1)[:, None])
-        return forecast
+        since_s = time_s - self._then_s[-1] if len(self._then_s) else IN_SIGHT_S
+        still = self._then_s >= time_s - self._travel_s.max(initial=0.0)
+        self._then_s = np.append(self._then_s[still], time_s)
+        self._left = np.vstack([self._left[still], on_exits * since_s / IN_SIGHT_S])
+        due_s = self._travel_s - (time_s - self._then_s[:, None])
+        coming = [
+            np.where((due_s >= begin) & (due_s < end), self._left, 0.0).sum(axis=0)
+            for begin, end in pairwise(HORIZONS_S)
+        ]
+        return np.stack([self._onto @ (self._share * vehicles[:, None]) for vehicles in coming], axis=-1)

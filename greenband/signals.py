@@ -225,6 +225,10 @@ class Interlock:
         if self.green_since is None or self.now < self.green_since + self.limits.min_green_s[self.stage]:
             allowed[self.stage] = True
             return allowed
+        if self._unhurried():
+            allowed[:] = True
+            allowed[self.stage] = self.now < self._leave_by
+            return allowed
         for stage in range(len(self.stages)):
             allowed[stage] = self.now < self._leave_by if stage == self.stage else self._may_enter(stage)
         if not allowed.any():
@@ -289,6 +293,13 @@ class Interlock:
             slack = min(slack, left + self.limits.max_red_s - clock)
             clock += self.limits.min_green_s[stage]
         return slack
+
+    def _unhurried(self) -> bool:
+        """Whether any order of the stages meets all deadlines, so that none needs to be looked at; False if unsure."""
+        if len(self.stages) == 1:
+            return False
+        longest = 2 * sum(self.limits.intergreen_s + green for green in self.limits.min_green_s)
+        return min(self._left_at) + self.limits.max_red_s >= self.now + longest
 
     def _may_enter(self, stage: int) -> bool:
         leave = self.now + self.limits.intergreen_s + self.limits.min_green_s[stage]

@@ -36,7 +36,7 @@ def cases(draw: st.DrawFn) -> Case:
     yellow, red = draw(st.integers(1, 5)), draw(st.integers(0, 4))
     one_round = sum(minima) + len(minima) * (yellow + red) - min(minima)
     maximum = max(minima) + draw(st.sampled_from([0, 1, 7, 60]))
-    limits = Limits(yellow, red, minima, maximum, one_round + draw(st.sampled_from([0, 1, 5, 40])))
+    limits = Limits(yellow, red, minima, maximum, one_round + draw(st.sampled_from([0, 1, 5, 40, 130])))
     ask = st.none() | st.integers(-2, len(stages) + 2)
     asks = tuple(draw(st.lists(ask, min_size=1, max_size=12)))
     gaps = tuple(draw(st.lists(st.sampled_from([1, 1, 1, 2, 5, 17]), min_size=1, max_size=4)))
@@ -98,6 +98,20 @@ def test_each_stream_gets_minimum_green_yellow_and_all_red(case: Case) -> None:
             if kind == "y":  # nobody at all turns green before yellow and all-red are over
                 quiet = range(start + 1, min(red + limits.all_red_s, len(lamps)))
                 assert not [t for t in quiet if new_green(lamps, t)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases())
+def test_the_mask_is_the_same_whether_every_order_is_looked_at_or_not(case: Case) -> None:
+    lock, asks, gaps = Interlock(case.stages, case.limits, 0), itertools.cycle(case.asks), itertools.cycle(case.gaps)
+    while lock.now < case.seconds:
+        quick = lock.mask().tolist()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Interlock, "_unhurried", lambda _: False)
+            assert lock.mask().tolist() == quick
+        lock.request(next(asks) or 0)
+        for _ in range(next(gaps)):
+            lock.tick(lock.now + 1)
 
 
 def new_green(lamps: list[str], t: int) -> bool:
