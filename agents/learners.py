@@ -28,18 +28,27 @@ def ppo(
     wait_limit_s: float,
     temperature: float,
     learning_rate: float,
+    prior: str = "hold",
     parts: int = 1,
     **settings: Any,
 ) -> ThreadedPPO:
     """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3.
 
-    The network has several ``parts`` if it begins as a policy that has.
+    ``prior`` is the untrained policy, see ``greenband.agents.networks.StageScorer``. The network has several ``parts``
+    if it begins as a policy that has.
 
     Raises:
         BadInput: a setting is no number, or out of the range of the network.
     """
     _check_mode(env, spaces.Discrete)
-    network = {"hidden": hidden, "wait_limit_s": wait_limit_s, "temperature": temperature, "parts": parts}
+    _check_numbers({"hidden": hidden, "wait_limit_s": wait_limit_s, "temperature": temperature})
+    network = {
+        "hidden": hidden,
+        "prior": prior,
+        "wait_limit_s": wait_limit_s,
+        "temperature": temperature,
+        "parts": parts,
+    }
     return _ppo(StageActorCritic, network, env, seed, progress, log_dir, learning_rate, settings)
 
 
@@ -56,6 +65,7 @@ def cycle_ppo(
 ) -> ThreadedPPO:
     """A PPO learner in the mode ``cycle``; arguments as for ``ppo``, ``spread`` is how far adjustments are tried."""
     _check_mode(env, spaces.Box)
+    _check_numbers({"hidden": hidden, "spread": spread})
     network = {"hidden": hidden, "spread": spread}
     return _ppo(CycleActorCritic, network, env, seed, progress, log_dir, learning_rate, settings)
 
@@ -70,7 +80,7 @@ def _ppo(
     learning_rate: float,
     settings: dict[str, Any],
 ) -> ThreadedPPO:
-    _check_numbers({**network, "learning_rate": learning_rate, **settings})
+    _check_numbers({"learning_rate": learning_rate, **settings})
     settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * env.num_envs)
     learner = ThreadedPPO(
         policy,

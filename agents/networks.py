@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 from greenband.plan.adaptive import ADJUSTMENTS
 
@@ -69,17 +69,23 @@ class _StageEncoder(nn.Module):
         return embedded * exists.unsqueeze(2)
 
 
-PRIOR = {"approaching": 4.0, "standing": 4.0, "standing_per_lane": 4.0, "leaving": -2.0, "red": 6.0, "present": 1.5}
-HOLDING = {"approaching": 30.0, "standing": 20.0}  # for the stage that is shown, on top: a served queue is let through
+RULES: dict[str, tuple[dict[str, float], dict[str, float]]] = {  # weights, and those of the stage that is shown on top
+    "hold": (
+        {"approaching": 4.0, "standing": 4.0, "standing_per_lane": 4.0, "leaving": -2.0, "red": 6.0, "present": 1.5},
+        {"approaching": 30.0, "standing": 20.0},  # a served queue is let through
+    ),
+    "wave": ({"approaching": 12.0, "standing": 12.0}, {}),
+}
 
 
 class StageScorer(nn.Module):
     """One score per stage (logits or Q values), ``FORBIDDEN`` where the mask is off.
 
-    With ``prior`` the untrained scores are those of a soft max-pressure rule that holds a green while vehicles come to
-    it and minds who waited long, through a linear path beside the network: learning starts from sensible traffic
-    instead of gridlock. All of it is trained on. The linear path has weights of its own for the stage that is shown,
-    since to hold a green is another question than to begin one.
+    With a ``prior`` the untrained scores are those of a rule, through a linear path beside the network: learning starts
+    from sensible traffic instead of gridlock. ``hold`` is a soft max-pressure that holds a green while vehicles come to
+    it and minds who waited long; ``wave`` is max-wave, most vehicles in sight, which suits short lost times and few
+    vehicles. All of it is trained on. The linear path has weights of its own for the stage that is shown, since to hold
+    a green is another question than to begin one.
 
     Beyond ``wait_limit_s`` of red (0: never) a stage at which vehicles stand gains on the others from second to second.
     What is learned cannot take that back: nobody is left waiting because few wait there.
@@ -87,7 +93,9 @@ class StageScorer(nn.Module):
     A scorer may have several ``parts``, networks of one shape whose scores are added, see ``mixed``.
     """
 
-    def __init__(self, hidden: int = 64, prior: bool = False, wait_limit_s: float = 0.0, parts: int = 1) -> None:
+    def __init__(
+        self, hidden: int = 64, prior: str | None = None, wait_limit_s: float = 0.0, parts: int = 1
+    ) -> None:
         super().__init__()
         if parts < 1:
             raise BadInput(f"parts={parts}: must be at least 1")
@@ -100,9 +108,9 @@ class StageScorer(nn.Module):
         self.others = nn.ModuleList(StageScorer(hidden) for _ in range(parts - 1))
         with torch.no_grad():
             self.linear.weight.zero_()
-            if prior:
+            if prior is not None:
                 self.score.weight.mul_(0.1)
-                self.add_rule(1.0)
+                self.add_rule(1.0, prior)
 
     @property
     def parts(self) -> int:
@@ -122,13 +130,18 @@ class StageScorer(nn.Module):
             mine.load_state_dict(own, strict=False)
         return mixture
 
-    def add_rule(self, share: float) -> None:
-        """Add a share of the rule's scores, see ``prior``, to what has been learned."""
+    def add_rule(self, share: float, rule: str = "hold") -> None:
+        """Add a share of a rule's scores, see ``prior``, to what has been learned.
+
+        Raises:
+            UnknownName: there is no such rule.
+        """
+        if rule not in RULES:
+            raise UnknownName("prior", rule, list(RULES))
         with torch.no_grad():
-            for name, weight in PRIOR.items():
-                self.linear.weight[0, STAGE_FEATURES.index(name)] += share * weight / GAIN
-            for name, weight in HOLDING.items():
-                self.linear.weight[0, F + STAGE_FEATURES.index(name)] += share * weight / GAIN
+            for begin, weights in zip((0, F), RULES[rule], strict=True):
+                for name, weight in weights.items():
+                    self.linear.weight[0, begin + STAGE_FEATURES.index(name)] += share * weight / GAIN
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""

@@ -62,6 +62,7 @@ class StageActorCritic(_ActorCritic):
         self,
         *args: Any,
         hidden: int = 64,
+        prior: str = "hold",
         wait_limit_s: float = 0.0,
         temperature: float = 1.0,
         parts: int = 1,
@@ -69,12 +70,12 @@ class StageActorCritic(_ActorCritic):
     ) -> None:
         if not temperature > 0:
             raise BadInput(f"agent.temperature={temperature}: must be above 0")
-        self._network = hidden, wait_limit_s, temperature, parts
+        self._network = hidden, prior, wait_limit_s, temperature, parts
         super().__init__(*args, **{**kwargs, "ortho_init": False})
 
     def _build_mlp_extractor(self) -> None:
-        hidden, wait_limit_s, temperature, parts = self._network
-        actor = StageScorer(hidden, prior=True, wait_limit_s=wait_limit_s, parts=parts)
+        hidden, prior, wait_limit_s, temperature, parts = self._network
+        actor = StageScorer(hidden, prior, wait_limit_s, parts)
         self.mlp_extractor: Any = _ActorAndCritic(actor, MAX_STAGES, hidden, temperature)
 
 

@@ -60,7 +60,7 @@ class Rollouts:
         episodes: of a round.
         window: newest rounds that a fit uses.
         hidden: units a layer.
-        wait_limit_s: see ``greenband.agents.networks.StageScorer``.
+        prior: the untrained policy, see ``greenband.agents.networks.StageScorer``; ``wait_limit_s``: see there.
         discount: of cost, per decision interval.
         mainline: weight of what those lose who run the main road from end to end, beside the 1 of every vehicle; one
             for all periods, or by period, 0 in others.
@@ -81,6 +81,7 @@ class Rollouts:
     episodes: int = 16
     window: int = 2
     hidden: int = 64
+    prior: str = "hold"
     wait_limit_s: float = 0.0
     discount: float = 0.96
     mainline: float | Mapping[str, float] = 0.0
@@ -110,7 +111,7 @@ class Rollouts:
         """The policy of the first round: that of a run or policy folder, or the untrained one of a seed."""
         torch.manual_seed(seed)
         parts = 1 if start is None else parts_of(start)
-        scorer = StageScorer(self.hidden, prior=True, wait_limit_s=self.wait_limit_s, parts=parts)
+        scorer = StageScorer(self.hidden, self.prior, self.wait_limit_s, parts)
         if start is not None:
             copy_policy(start, scorer)
         return scorer
@@ -149,7 +150,7 @@ class Rollouts:
             ahead = [_ahead(member, observations[held], chosen[held], tried[held]) for member in members]
             errors = torch.stack(ahead).mean(0) - targets[held]
             spread = float((targets[held] - targets[held].mean()).square().sum()) if len(held) else 0.0
-        scorer.add_rule(self.rule)
+        scorer.add_rule(self.rule, self.prior)
         return Fit(scorer, n, 1 - float(errors.square().sum()) / spread if spread else float("nan"))
 
     def _distilled(self, members: Sequence[StageScorer], observations: torch.Tensor, seed: int) -> StageScorer:

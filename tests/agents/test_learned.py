@@ -34,7 +34,7 @@ FACTS = {"interval_s": 5, "sensing_range_m": 80.0}
 
 def scorer(hidden: int = 16) -> StageScorer:
     torch.manual_seed(hidden)
-    made: StageScorer = StageScorer(hidden, prior=True, wait_limit_s=90.0)
+    made: StageScorer = StageScorer(hidden, prior="hold", wait_limit_s=90.0)
     return made
 
 
@@ -56,7 +56,7 @@ def test_shares_of_several_add_up_and_come_back_from_the_file(tmp_path: Path) ->
     with pytest.raises(RuntimeError):  # of another shape
         StageScorer.mixed({one: 0.5, other: 0.5})
     torch.manual_seed(1)
-    other = StageScorer(16, prior=True)
+    other = StageScorer(16, prior="hold")
     both = StageScorer.mixed({StageScorer.mixed({one: 0.5, other: 2.0}): 0.5, other: 0.25})
     assert (both.parts, both.wait_limit_s) == (3, 90.0)
     wanted = 0.25 * one.learned(observations) + 1.25 * other.learned(observations)

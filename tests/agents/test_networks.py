@@ -35,7 +35,7 @@ def split(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return rows[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F), rows[:, MAX_STAGES * F :]
 
 
-def scorer(prior: bool = False) -> StageScorer:
+def scorer(prior: str | None = None) -> StageScorer:
     """A scorer whose every weight matters."""
     torch.manual_seed(3)
     made: Any = StageScorer(16, prior)
@@ -44,8 +44,8 @@ def scorer(prior: bool = False) -> StageScorer:
     return made
 
 
-@pytest.mark.parametrize("prior", [False, True])
-def test_forbidden_stages_score_far_below(prior: bool) -> None:
+@pytest.mark.parametrize("prior", [None, "hold", "wave"])
+def test_forbidden_stages_score_far_below(prior: str | None) -> None:
     rows = observations(200, 5)
     scores = StageScorer(16, prior)(rows)
     allowed = split(rows)[0][:, :, 0] > 0.5
@@ -116,7 +116,7 @@ def test_the_prior_prefers_queues_long_waits_and_staying() -> None:
         table, signal = torch.zeros(1, MAX_STAGES, F), torch.zeros(1, len(SIGNAL_FEATURES))
         table[:, :4, :2] = 1.0
         table[:, 2, STAGE_FEATURES.index(name)] = 1.0
-        scores = StageScorer(64, prior=True)(join(table, signal))[0, :4]
+        scores = StageScorer(64, prior="hold")(join(table, signal))[0, :4]
         assert (scores.argmax() == 2) == (weight > 0), name
         assert (scores.argmin() == 2) == (weight < 0), name
 
@@ -129,7 +129,7 @@ def test_the_prior_holds_a_green_for_those_that_come_and_ends_it_when_they_have_
         table[:, 1, STAGE_FEATURES.index("approaching")] = coming_veh / 40
         table[:, 2, STAGE_FEATURES.index("standing")] = 20 / 40
         table[:, 2, STAGE_FEATURES.index("red")] = 60 / 120
-        return int(StageScorer(64, prior=True)(join(table, signal))[0, :4].argmax())
+        return int(StageScorer(64, prior="hold")(join(table, signal))[0, :4].argmax())
 
     assert wanted(coming_veh=10) == 1
     assert wanted(coming_veh=0) == 2

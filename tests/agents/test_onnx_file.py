@@ -22,7 +22,7 @@ from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, STAGE_FEATURES, 
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("policies") / "one"
     torch.manual_seed(1)
-    save_policy(folder, StageScorer(prior=True), {"interval_s": 5, "sensing_range_m": 80.0})
+    save_policy(folder, StageScorer(prior="hold"), {"interval_s": 5, "sensing_range_m": 80.0})
     return folder
 
 

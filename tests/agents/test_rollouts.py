@@ -66,7 +66,7 @@ def test_it_is_held_near_the_rule_and_the_first_policy() -> None:
         begun.linear.weight[0, STANDING] = 0.4
     alone, ruled = (replace(fitting, rule=rule).fit([rows(1000)], 0, begun).scorer for rule in (0.0, 0.5))
     torch.manual_seed(0)
-    rule = StageScorer(16, prior=True)
+    rule = StageScorer(16, prior="hold")
     observations = torch.from_numpy(rows(200, seed=2).observations)
     plain, mixed = _spread(alone.learned(observations)), _spread(ruled.learned(observations))
     with torch.no_grad():
