@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from greenband.agents.networks import FORBIDDEN, HOLDING, PRIOR, URGENCY, StageScorer, StageValue
-from greenband.errors import BadInput
+from greenband.agents.networks import FORBIDDEN, RULES, URGENCY, StageScorer, StageValue
+from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 
 F = len(STAGE_FEATURES)
@@ -112,7 +112,7 @@ def test_scores_depend_on_the_stage_the_others_and_the_signal() -> None:
 
 
 def test_the_prior_prefers_queues_long_waits_and_staying() -> None:
-    for name, weight in PRIOR.items():
+    for name, weight in RULES["hold"][0].items():
         table, signal = torch.zeros(1, MAX_STAGES, F), torch.zeros(1, len(SIGNAL_FEATURES))
         table[:, :4, :2] = 1.0
         table[:, 2, STAGE_FEATURES.index(name)] = 1.0
@@ -138,4 +138,19 @@ def test_the_prior_holds_a_green_for_those_that_come_and_ends_it_when_they_have_
 def test_layout_is_what_the_observation_says() -> None:
     assert observations(1, 4).shape == (1, OBSERVATION_SIZE)
     assert STAGE_FEATURES[:3] == ("allowed", "exists", "present")
-    assert {*PRIOR, *HOLDING} <= set(STAGE_FEATURES)
+    assert {name for rule in RULES.values() for weights in rule for name in weights} <= set(STAGE_FEATURES)
+
+
+def test_the_prior_wave_serves_most_vehicles_in_sight() -> None:
+    table, signal = torch.zeros(1, MAX_STAGES, F), torch.zeros(1, len(SIGNAL_FEATURES))
+    table[:, :4, :2] = 1.0
+    table[:, 1, STAGE_FEATURES.index("present")] = 1.0
+    table[:, 1:3, STAGE_FEATURES.index("approaching")] = torch.tensor([5 / 40, 2 / 40])
+    table[:, 2, STAGE_FEATURES.index("standing")] = 4 / 40
+    scores = StageScorer(64, "wave")(join(table, signal))[0, :4]
+    assert scores.argmax() == 2
+
+
+def test_a_prior_that_is_unknown_is_refused() -> None:
+    with pytest.raises(UnknownName, match="surf"):
+        StageScorer(16, "surf")
