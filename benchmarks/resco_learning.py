@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    text = f"`python benchmarks/resco_learning.py --maps {options.maps} --seeds {options.seeds}`, SUMO {sumo.version_string()}\n\n"
+    text = f"`python benchmarks/resco_learning.py --maps {options.maps} --seeds {options.seeds}`,"
+    text += f" SUMO {sumo.version_string()}\n\n"
     text += "Delay in s/veh, mean and standard deviation over the seeds. RESCO's settings, see [resco](resco.md).\n\n"
     text += HEAD
     for name in options.maps.split(","):
