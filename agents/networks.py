@@ -93,9 +93,7 @@ class StageScorer(nn.Module):
     A scorer may have several ``parts``, networks of one shape whose scores are added, see ``mixed``.
     """
 
-    def __init__(
-        self, hidden: int = 64, prior: str | None = None, wait_limit_s: float = 0.0, parts: int = 1
-    ) -> None:
+    def __init__(self, hidden: int = 64, prior: str | None = None, wait_limit_s: float = 0.0, parts: int = 1) -> None:
         super().__init__()
         if parts < 1:
             raise BadInput(f"parts={parts}: must be at least 1")
