@@ -12,7 +12,7 @@ from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 from greenband.plan.adaptive import ADJUSTMENTS
 
-__all__ = ["CycleActor", "StageScorer", "StageValue"]
+__all__ = ["RULES", "CycleActor", "StageScorer", "StageValue"]
 
 F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
 FORBIDDEN = -1e8

@@ -20,8 +20,8 @@ import torch
 from torch.nn import functional
 
 from greenband.agents.learned import copy_policy, parts_of
-from greenband.agents.networks import StageScorer
-from greenband.errors import BadInput
+from greenband.agents.networks import RULES, StageScorer
+from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, STAGE_FEATURES, standing_alone
 
 __all__ = ["Fit", "Rollouts", "Rows"]
@@ -75,6 +75,7 @@ class Rollouts:
 
     Raises:
         BadInput: a value is out of range.
+        UnknownName: there is no such prior.
     """
 
     branches: Mapping[str, Any] = field(default_factory=dict)
@@ -104,6 +105,8 @@ class Rollouts:
         if min(*weights, self.waiting, self.rule, self.first, self.weight_decay) < 0:
             names = ("mainline", "waiting", "rule", "first", "weight_decay")
             raise BadInput(f"{', '.join(f'agent.{name}' for name in names)}: must be at least 0")
+        if self.prior not in RULES:
+            raise UnknownName("prior", self.prior, list(RULES))
         if self.first >= 1:
             raise BadInput(f"agent.first={self.first}: must be below 1, or nothing is learned")
 

@@ -103,6 +103,7 @@ def test_the_same_rows_and_seed_give_the_same_scorer() -> None:
         ({"waiting": -1}, "at least 0"),
         ({"rule": -0.1}, "at least 0"),
         ({"first": 1.0}, "below 1"),
+        ({"prior": "surf"}, "hold, wave"),
         ({"mainline": {"AM": 1, "OFF": -1}}, "at least 0"),
     ],
 )
