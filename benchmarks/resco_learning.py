@@ -4,8 +4,8 @@
                                         [--processes 2] [--out benchmarks/results/resco_learning.md]
 
 A policy for each map is trained by rollouts (``TRAINING``, ``BUDGET``) on training seeds, and the best one on
-validation seeds is taken. It begins as max-wave and is held near it. Its cameras see 80 m at most, less than RESCO
-allows: with 200 m max-wave itself counts vehicles that come too late. Settings, maps and delay are those of resco.py,
+validation seeds is taken. It begins as max-wave and is held near it. Its cameras see 80 m or 50 m
+(``RANGE_M``), less than RESCO allows; its max-wave has 50 m. Settings, maps and delay are those of resco.py,
 whose results are compared with, paired by seed. A training run is kept in ``runs/benchmarks/resco_learning``: the
 command, given again, goes on with it or takes it as it is. ``BAR`` is the lowest row of an independent implementation,
 see resco.py.
