@@ -135,7 +135,7 @@ class StageScorer(nn.Module):
             UnknownName: there is no such rule.
         """
         if rule not in RULES:
-            raise UnknownName("prior", rule, list(RULES))
+            raise UnknownName("prior", str(rule), list(RULES))
         with torch.no_grad():
             for begin, weights in zip((0, F), RULES[rule], strict=True):
                 for name, weight in weights.items():

@@ -106,7 +106,7 @@ class Rollouts:
             names = ("mainline", "waiting", "rule", "first", "weight_decay")
             raise BadInput(f"{', '.join(f'agent.{name}' for name in names)}: must be at least 0")
         if self.prior not in RULES:
-            raise UnknownName("prior", self.prior, list(RULES))
+            raise UnknownName("prior", str(self.prior), list(RULES))
         if self.first >= 1:
             raise BadInput(f"agent.first={self.first}: must be below 1, or nothing is learned")
 
