@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pickle
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -27,9 +25,10 @@ from greenband import registry
 from greenband.control import ControlLoop
 from greenband.envs.rewards import RewardWeights
 from greenband.envs.session import EpisodeConfig, Session
-from greenband.errors import BadInput, SimulationError
+from greenband.errors import BadInput
 from greenband.network import Network
 from greenband.observation import OBSERVATION_SIZE, action_mask
+from greenband.processes import can_copy, in_a_copy
 from greenband.scenario import Scenario
 
 __all__ = ["COSTS", "BranchConfig", "Branched", "Episode", "Scores", "branch"]
@@ -118,7 +117,7 @@ def branch(episode: Episode) -> Branched:
         BadInput: this system cannot copy processes.
         SimulationError: SUMO failed, here or in a branch.
     """
-    if sys.platform != "linux":
+    if not can_copy():
         raise BadInput("branches copy the process with its open files, which greenband can do on Linux only")
     policy: Scores = registry.instantiate(dict(episode.policy))
     config = replace(episode.config, backend="libsumo", reward=RewardWeights(progress=0.0))
@@ -181,26 +180,10 @@ class _Drive:
 
     def _copy(self, actions: npt.NDArray[np.int64]) -> Floats:
         """Costs at the end of each interval, ``[steps, 3]``, if these actions are taken now."""
-        ours, theirs = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.close(ours)
-                _reopen_files()
-                with os.fdopen(theirs, "wb") as pipe:
-                    pipe.write(pickle.dumps(self._follow(actions)))
-            finally:
-                os._exit(0)  # nothing that this process has open is the copy's to close
-        os.close(theirs)
-        with os.fdopen(ours, "rb") as pipe:
-            data = pipe.read()
-        os.waitpid(child, 0)
-        if not data:
-            raise SimulationError("a branch of the simulation ended unexpectedly")
-        costs: Floats = pickle.loads(data)  # of our own making
-        return costs
+        return in_a_copy(self._follow, actions)
 
     def _follow(self, actions: npt.NDArray[np.int64]) -> Floats:
+        _reopen_files()
         totals = []
         types = self._session.loop.simulation.api.vehicletype
         for name in types.getIDList():

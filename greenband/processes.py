@@ -5,18 +5,24 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import ModuleType
+from typing import ParamSpec, TypeVar
 
 from greenband import interrupts
+from greenband.errors import SimulationError
 
-__all__ = ["allocator", "cores", "end_with_parent", "sumo_processes"]
+__all__ = ["allocator", "can_copy", "cores", "end_with_parent", "in_a_copy", "sumo_processes"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -59,11 +65,64 @@ def end_with_parent() -> None:
     that watches the parent would do the same everywhere, but with a second thread SUMO is a tenth slower.
     """
     parent = multiprocessing.parent_process()
-    if sys.platform != "linux" or parent is None:
+    if parent is not None and parent.pid is not None:
+        _end_with(parent.pid)
+
+
+def _end_with(parent: int) -> None:
+    if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent.pid:  # gone before the kernel was told
+    if os.getppid() != parent:  # gone before the kernel was told
         os._exit(1)
+
+
+def can_copy() -> bool:
+    """Whether this system can copy a process that has SUMO in it; only Linux is known to."""
+    return sys.platform == "linux"
+
+
+def in_a_copy(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What ``work`` returns or raises in a copy of this process, which shares nothing that it changes with this one.
+
+    The copy ends with this process, and its exit runs no clean-up: what is open here is not the copy's to close.
+
+    Raises:
+        SimulationError: the copy ended unexpectedly.
+        Exception: any error of ``work`` as it is.
+    """
+    ours, theirs = os.pipe()
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        try:
+            _end_with(parent)
+            os.close(ours)
+            with os.fdopen(theirs, "wb") as pipe:
+                pipe.write(_outcome(work, *args, **kwargs))
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(child, 0)
+    if not data:
+        raise SimulationError("its SUMO process ended unexpectedly")
+    result, error = pickle.loads(data)  # of our own making
+    if error is not None:
+        raise error
+    found: R = result
+    return found
+
+
+def _outcome(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> bytes:
+    try:
+        return pickle.dumps((work(*args, **kwargs), None))
+    except Exception as error:  # noqa: BLE001  # it is raised again where the copy was made
+        return pickle.dumps((None, error))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def _preloading() -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from greenband import processes
+from greenband.errors import SimulationError, UnknownName
 from greenband.processes import allocator, sumo_processes
 
 
@@ -73,3 +76,37 @@ def test_a_path_that_cannot_be_preloaded_is_not(place: str, tmp_path: Path, monk
         assert allocator() is None
     finally:
         allocator.cache_clear()
+
+
+@pytest.mark.skipif(not processes.can_copy(), reason="processes are copied on Linux only")
+class TestInACopy:
+    """A copy has all that its process had, and hands back no more than the outcome."""
+
+    def test_what_it_changes_stays_there(self) -> None:
+        kept = [1]
+
+        def change(more: int) -> tuple[int, list[int]]:
+            kept.append(more)
+            return os.getpid(), kept
+
+        copy, found = processes.in_a_copy(change, 2)
+        assert copy != os.getpid()
+        assert (kept, found) == ([1], [1, 2])
+
+    def test_an_error_comes_back(self) -> None:
+        def refuse() -> None:
+            raise UnknownName("prior", "wav", ["wave"])
+
+        with pytest.raises(UnknownName, match="did you mean 'wave'"):
+            processes.in_a_copy(refuse)
+
+    @pytest.mark.parametrize("end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(3)])
+    def test_an_unexpected_end_is_said(self, end: Callable[[], None]) -> None:
+        with pytest.raises(SimulationError, match="its SUMO process ended unexpectedly"):
+            processes.in_a_copy(end)
+        with pytest.raises(ChildProcessError):  # it was waited for, so there is none
+            os.waitpid(-1, os.WNOHANG)
+
+    def test_what_cannot_be_handed_back_is_an_error(self) -> None:
+        with pytest.raises(Exception, match="pickle"):
+            processes.in_a_copy(lambda: lambda: 1)

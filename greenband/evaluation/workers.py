@@ -1,9 +1,15 @@
-"""Tasks in processes of their own, where the death of one process costs no more than the task it was at."""
+"""Tasks in processes of their own, where the death of one process costs no more than the task it was at.
+
+On Linux each task has a copy of such a process, in which SUMO never ran: what libsumo does depends on what it did before
+in its process, and on some roads a seed gave other trips after other runs.
+"""
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing as mp
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -12,12 +18,13 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from greenband.errors import BadInput, SimulationError
-from greenband.processes import end_with_parent, sumo_processes
+from greenband.processes import can_copy, end_with_parent, in_a_copy, sumo_processes
 
 __all__ = ["run_each"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+SLOW_IMPORTS = ("libsumo", "torch")  # spared the tasks after the first that needs them
 
 
 def run_each(work: Callable[[T], R], tasks: Sequence[T], jobs: int) -> Iterator[tuple[int, R | SimulationError]]:
@@ -64,11 +71,11 @@ class _Worker:
         """Begin a task, in a fresh process if the one before died meanwhile."""
         if self._pool is not None:
             try:
-                return self._pool.submit(work, task)
+                return self._pool.submit(_apart, work, task)
             except BrokenProcessPool:
                 self.close()
         with sumo_processes():  # only where a process begins: an interrupt that comes now is lost
-            return self._process().submit(work, task)
+            return self._process().submit(_apart, work, task)
 
     def _process(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -113,3 +120,18 @@ def _prepare(scratch: str) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     tempfile.tempdir = scratch
+
+
+def _apart(work: Callable[[T], R], task: T) -> R:
+    """Do a task in a copy of this process, or here where it cannot be copied."""
+    if not can_copy():
+        return work(task)
+    result, imported = in_a_copy(_with_imports, work, task)
+    for name in imported:
+        importlib.import_module(name)
+    return result
+
+
+def _with_imports(work: Callable[[T], R], task: T) -> tuple[R, list[str]]:
+    result = work(task)
+    return result, [name for name in SLOW_IMPORTS if name in sys.modules]

@@ -17,6 +17,7 @@ import pytest
 from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.workers import run_each
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied, and end as orphans, on Linux only")
 Outcomes = Callable[[list[str], int], list[Any]]
 WORK = """
 import os, signal, time
@@ -32,13 +33,13 @@ def work(task):
         raise BadInput("cannot be used")
     if kind in ("slow", "long"):
         time.sleep(0.3 if kind == "slow" else 60)
-    return number, os.getpid()
+    return number, os.getpid(), os.getppid()
 """
 
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A task's number and its process, or an end of some kind; from a module that other processes find."""
+    """A task's number, its process and that one's parent, or an end of some kind; from a module that others find."""
     (tmp_path / "ends_of_some_kind.py").write_text(WORK, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     return importlib.import_module("ends_of_some_kind").work
@@ -61,20 +62,22 @@ def test_a_death_costs_one_task(jobs: int, outcomes: Outcomes) -> None:
     assert [found[k][0] for k in (0, 2, 4)] == [0, 2, 4]
 
 
-def test_a_process_serves_many_tasks_and_is_replaced_after_a_failure(outcomes: Outcomes) -> None:
+@linux
+def test_each_task_has_a_copy_of_a_process_that_is_replaced_after_a_failure(outcomes: Outcomes) -> None:
     found = outcomes(["fine", "fine", "sumo", "fine"], 1)
-    first, second, error, last = found
+    (_, first, server), (_, second, same), error, (_, last, other) = found
     assert isinstance(error, SimulationError)
-    assert first[1] == second[1] != last[1]
-    assert os.getpid() not in (first[1], last[1])
+    assert server == same != other
+    assert len({os.getpid(), server, other, first, second, last}) == 6
 
 
+@linux
 def test_a_process_that_dies_between_tasks_costs_none(work: Any) -> None:
     found: list[Any] = []
     for _, outcome in run_each(work, [("fine", 0), ("fine", 1)], 1):
         found.append(outcome)
         if len(found) == 1:
-            os.kill(found[0][1], signal.SIGKILL)
+            os.kill(found[0][2], signal.SIGKILL)
             time.sleep(1)
     assert [row[0] for row in found] == [0, 1]
 
@@ -98,15 +101,15 @@ def test_leaving_early_begins_no_more(work: Any) -> None:
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
+@linux
 def test_processes_end_with_a_parent_that_is_killed(work: Any, tmp_path: Path) -> None:
     """Neither one at work nor one that waits is left behind."""
     script = tmp_path / "evaluates.py"
     script.write_text(
         "import ends_of_some_kind, time\n"
         "from greenband.evaluation.workers import run_each\n"
-        "for _, (number, process) in run_each(ends_of_some_kind.work, [('fine', 0), ('long', 1)], 2):\n"
-        "    print(process, flush=True)\n",
+        "for _, (_, _, server) in run_each(ends_of_some_kind.work, [('fine', 0), ('long', 1)], 2):\n"
+        "    print(server, flush=True)\n",
         encoding="utf-8",
     )
     with subprocess.Popen(
@@ -114,13 +117,21 @@ def test_processes_end_with_a_parent_that_is_killed(work: Any, tmp_path: Path) -
     ) as parent:
         assert parent.stdout is not None
         idle = int(parent.stdout.readline())
-        children = [int(p) for p in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
-        assert idle in children
+        servers = children_of(parent.pid)
+        assert idle in servers
+        ends = time.monotonic() + 20
+        while not (copies := [child for server in servers for child in children_of(server)]):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
         parent.kill()
     ends = time.monotonic() + 5
-    while any(alive(child) for child in children) and time.monotonic() < ends:
+    while any(alive(child) for child in (*servers, *copies)) and time.monotonic() < ends:
         time.sleep(0.05)
-    assert [child for child in children if alive(child)] == []
+    assert [child for child in (*servers, *copies) if alive(child)] == []
+
+
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def alive(process: int) -> bool:
