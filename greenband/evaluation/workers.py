@@ -1,7 +1,7 @@
 """Tasks in processes of their own, where the death of one process costs no more than the task it was at.
 
-On Linux each task has a copy of such a process, in which SUMO never ran: what libsumo does depends on what it did before
-in its process, and on some roads a seed gave other trips after other runs.
+On Linux each task has a copy of such a process, in which SUMO never ran: what libsumo does depends on what it did
+before in its process, and on some roads a seed gave other trips after other runs.
 """
 
 from __future__ import annotations
