@@ -48,7 +48,7 @@ class _ActorCritic(ActorCriticPolicy):
         super()._build(lr_schedule)
         self.action_net: Any = nn.Identity()
         make_optimizer: Any = self.optimizer_class
-        self.optimizer = make_optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.optimizer = make_optimizer(self.parameters(), lr=lr_schedule(1), fused=True, **self.optimizer_kwargs)
 
     def scorer(self) -> Any:
         """The network that decides."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
-from greenband.agents.networks import FORBIDDEN, RULES, URGENCY, StageScorer, StageValue
+from greenband.agents.networks import FORBIDDEN, RULES, URGENCY, StageScorer, StageValue, _Attention
 from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 
@@ -154,3 +155,16 @@ def test_the_prior_wave_serves_most_vehicles_in_sight() -> None:
 def test_a_prior_that_is_unknown_is_refused() -> None:
     with pytest.raises(UnknownName, match="surf"):
         StageScorer(16, "surf")
+
+
+@pytest.mark.parametrize("stages", [1, 2, 4, MAX_STAGES])
+def test_attention_is_what_pytorch_has(stages: int) -> None:
+    torch.manual_seed(stages)
+    attention = _Attention(16)
+    seen, exists = torch.randn(9, stages, 16), (torch.rand(9, stages) > 0.3).float()
+    parts = attention.look(attention.before(seen)).reshape(9, stages, 3, 4, 4).permute(2, 0, 3, 1, 4)
+    visible = (exists[:, None] > 0.5) | torch.eye(stages, dtype=torch.bool)
+    gathered = functional.scaled_dot_product_attention(*parts, attn_mask=visible[:, None])
+    expected = seen + attention.gather(gathered.transpose(1, 2).reshape(9, stages, 16))
+    expected = expected + attention.feed(attention.after(expected))
+    torch.testing.assert_close(attention(seen, exists), expected)
