@@ -17,6 +17,7 @@ from greenband.errors import BadInput
 from greenband.evaluation import resolve
 from greenband.scenario import Scenario
 from greenband.training import train
+from greenband.training.rollouts import RolloutRun
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,25 @@ def test_a_run_may_start_from_a_policy(tiny: Path, tmp_path: Path) -> None:
     train(gradient(tiny, tmp_path / "two", tmp_path / "one", *PPO))
     begun = load_file(tmp_path / "two" / "candidate" / "policy.safetensors")
     assert all((begun[name] == kept[name]).all() for name in kept)
+
+
+def test_when_the_time_is_over_the_rows_there_are_are_fitted(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds(run: Any) -> float:
+        return 61.0 if len(list((run.folder / "rounds").rglob("*.npz"))) >= 3 else 0.0
+
+    monkeypatch.setattr(RolloutRun, "seconds", property(seconds))
+    train(composed(tiny, tmp_path, "minutes=1", "agent.episodes=9"))
+    state = json.loads((tmp_path / "rounds.json").read_text(encoding="utf-8"))
+    assert (state["rounds"], len(validations(tmp_path)), len(list((tmp_path / "rounds" / "000").iterdir()))) == (
+        1,
+        2,
+        3,
+    )
+    monkeypatch.undo()
+    train(composed(tiny, tmp_path, "minutes=null", f"steps={state['steps'] + 1}", f"resume={tmp_path}"))
+    assert json.loads((tmp_path / "rounds.json").read_text(encoding="utf-8"))["rounds"] == 2
 
 
 PPO = ("agent.n_steps=16", "agent.batch_size=16", "steps=16")

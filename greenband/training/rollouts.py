@@ -100,7 +100,10 @@ class RolloutRun(Run):
         write_text(self.folder / self.checkpoint, json.dumps(state) + "\n")
 
     def _drive(self, bar: Bar) -> bool:
-        """Simulate the episodes that this round lacks; False if it was broken off."""
+        """Simulate the episodes that this round lacks; False if it was broken off.
+
+        When the time of a run is over, what its last round has by then is enough.
+        """
         before, lesson = self.state.steps, self._env.lesson(self.progress)
         rng = np.random.default_rng([self.settings.seed, self.state.rounds])
         seeds = rng.integers(*SEEDS, self._method.episodes).tolist()
@@ -130,7 +133,8 @@ class RolloutRun(Run):
                 if self.ending:
                     break
             if self.ending:
-                return all(self._file(self.state.rounds, k).is_file() for k in range(len(seeds)))
+                enough = all if self.stopped or self.pruned else any
+                return enough(self._file(self.state.rounds, k).is_file() for k in range(len(seeds)))
             if failure is None:
                 return True
             if attempt == ATTEMPTS - 1:
