@@ -3,7 +3,8 @@
     python benchmarks/finetune.py [--where cologne8,macau_amizade] [--start reference] [--minutes 10]
                                   [--out benchmarks/results/finetune.md]
 
-It goes on by rollouts, on two processes. cologne8 is simulated under RESCO's settings and seeds, where all other
+It goes on by rollouts, on two processes; what it is held near is the rule that its limits on green suit, max-wave on
+cologne8. cologne8 is simulated under RESCO's settings and seeds, where all other
 subjects are those of resco.py; of macau_amizade they are those of ``benchmarks/results/macau_amizade.json``, see
 baselines.py. A run is kept in ``runs/benchmarks/finetune``, and taken as it is when the command is given again.
 """
@@ -31,7 +32,7 @@ CITY, CITY_SEEDS = "macau_amizade", "0:10"
 RUNS = Path("runs", "benchmarks", "finetune")
 TRAINING = {
     MAP: (
-        *("agent.prior=wave", "agent.rule=0.5", "agent.first=0.1", "agent.episodes=6", "agent.wait_limit_s=0"),
+        *("agent.prior=wave", "agent.rule=0.7", "agent.episodes=3", "agent.window=4", "agent.wait_limit_s=0"),
         *(f"env.periods=[{PERIOD}]", f"env.interval_s={DECISION_S}", "sensing.range_m=80"),
     ),
     CITY: ("agent.rule=0.17", "agent.first=0.67", "agent.episodes=6", "env.periods=[AM,OFF,PM]"),
@@ -72,8 +73,8 @@ def tuned(where: str, start: str, minutes: float) -> Path:
     folder = RUNS / where
     if not (folder / "rounds.json").is_file():
         scenario = str(scenario_of(where).folder) if where == MAP else where
-        words = [f"scenario={scenario}", "agent=rollouts", f"start={start}", f"minutes={minutes}", f"out={folder}"]
-        train([*words, f"processes={PROCESSES}", *TRAINING[where]])
+        words = [f"scenario={scenario}", "agent=rollouts", f"start={start}", f"minutes={minutes}", "steps=100000000"]
+        train([*words, f"out={folder}", f"processes={PROCESSES}", *TRAINING[where]])
     return folder
 
 
