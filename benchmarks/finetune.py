@@ -3,10 +3,10 @@
     python benchmarks/finetune.py [--where cologne8,macau_amizade] [--start reference] [--minutes 10]
                                   [--out benchmarks/results/finetune.md]
 
-It goes on by rollouts, on two processes; what it is held near is the rule that its limits on green suit, max-wave on
-cologne8. cologne8 is simulated under RESCO's settings and seeds, where all other
-subjects are those of resco.py; of macau_amizade they are those of ``benchmarks/results/macau_amizade.json``, see
-baselines.py. A run is kept in ``runs/benchmarks/finetune``, and taken as it is when the command is given again.
+It goes on by rollouts, on two processes, held near a rule that suits the place: max-wave on cologne8. That map is
+simulated under RESCO's settings and seeds, where all other subjects are those of resco.py; of macau_amizade they are
+those of ``benchmarks/results/macau_amizade.json``, see baselines.py. A run is kept in ``runs/benchmarks/finetune``, and
+taken as it is when the command is given again.
 """
 
 from __future__ import annotations
