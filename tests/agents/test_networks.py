@@ -164,7 +164,8 @@ def test_attention_is_what_pytorch_has(stages: int) -> None:
     seen, exists = torch.randn(9, stages, 16), (torch.rand(9, stages) > 0.3).float()
     parts = attention.look(attention.before(seen)).reshape(9, stages, 3, 4, 4).permute(2, 0, 3, 1, 4)
     visible = (exists[:, None] > 0.5) | torch.eye(stages, dtype=torch.bool)
-    gathered = functional.scaled_dot_product_attention(*parts, attn_mask=visible[:, None])
+    query, key, value = parts
+    gathered = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible[:, None])
     expected = seen + attention.gather(gathered.transpose(1, 2).reshape(9, stages, 16))
     expected = expected + attention.feed(attention.after(expected))
     torch.testing.assert_close(attention(seen, exists), expected)
