@@ -105,8 +105,8 @@ def in_a_copy(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     os.close(theirs)
     with os.fdopen(ours, "rb") as pipe:
         data = pipe.read()
-    os.waitpid(child, 0)
-    if not data:
+    _, status = os.waitpid(child, 0)
+    if status or not data:  # killed, perhaps while it wrote
         raise SimulationError("its SUMO process ended unexpectedly")
     result, error = pickle.loads(data)  # of our own making
     if error is not None:
