@@ -22,7 +22,8 @@ from resco import DECISION_S, PERIOD, delays_of, imported
 
 from greenband import registry, sumo
 from greenband.cli.train import run as train
-from greenband.evaluation import SubjectResult, evaluate, parse_seeds, resolve
+from greenband.errors import BadInput, UnknownName
+from greenband.evaluation import Result, SubjectResult, evaluate, parse_seeds, resolve
 from greenband.evaluation.statistics import paired_difference
 from greenband.files import write_text
 from greenband.scenario import Scenario
@@ -54,7 +55,15 @@ def main() -> None:
         "Delay in s/veh, means over the seeds; the difference is the tuned policy's, paired by seed, with its 95 %"
         " bootstrap interval.\n"
     )
-    for where in options.where.split(","):
+    wanted = options.where.split(",")
+    for where in wanted:
+        if where not in TRAINING:
+            raise UnknownName("place", where, TRAINING)
+        if where != MAP and not known(where):
+            raise BadInput(
+                f"the baselines of {where} are not measured: python benchmarks/baselines.py --scenario {where}"
+            )
+    for where in wanted:
         folder = tuned(where, options.start, options.minutes)
         for period, policy, others in measured(where, folder):
             text += "".join(section(f"{where} {period}", folder, policy, others))
@@ -66,6 +75,11 @@ def main() -> None:
 def scenario_of(where: str) -> Scenario:
     """The city, imported where it is a map."""
     return imported(MAP, RUNS / "maps") if where == MAP else registry.scenario(where)
+
+
+def known(where: str) -> Mapping[str, Result]:
+    """Committed results of the baselines, by period."""
+    return kept(Path("benchmarks", "results", f"{where}.md"))
 
 
 def tuned(where: str, start: str, minutes: float) -> Path:
@@ -85,9 +99,9 @@ def measured(where: str, folder: Path) -> Iterator[tuple[str, SubjectResult, Map
         (policy,) = evaluate([resolve(str(folder))], scenario, PERIOD, parse_seeds(MAP_SEEDS), jobs=PROCESSES).subjects
         yield "", policy, delays_of(MAP)
         return
-    for period, known in kept(Path("benchmarks", "results", f"{where}.md")).items():
+    for period, result in known(where).items():
         (policy,) = evaluate([resolve(str(folder))], scenario, period, parse_seeds(CITY_SEEDS), jobs=PROCESSES).subjects
-        yield period, policy, {subject.name: subject.per_seed["delay_s"] for subject in known.subjects}
+        yield period, policy, {subject.name: subject.per_seed["delay_s"] for subject in result.subjects}
 
 
 def section(title: str, folder: Path, policy: SubjectResult, others: Mapping[str, Sequence[float]]) -> Iterator[str]:

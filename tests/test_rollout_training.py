@@ -90,11 +90,8 @@ def test_when_the_time_is_over_the_rows_there_are_are_fitted(
     monkeypatch.setattr(RolloutRun, "seconds", property(seconds))
     train(composed(tiny, tmp_path, "minutes=1", "agent.episodes=9"))
     state = json.loads((tmp_path / "rounds.json").read_text(encoding="utf-8"))
-    assert (state["rounds"], len(validations(tmp_path)), len(list((tmp_path / "rounds" / "000").iterdir()))) == (
-        1,
-        2,
-        3,
-    )
+    episodes = list((tmp_path / "rounds" / "000").iterdir())
+    assert (state["rounds"], len(validations(tmp_path)), len(episodes)) == (1, 2, 3)
     monkeypatch.undo()
     train(composed(tiny, tmp_path, "minutes=null", f"steps={state['steps'] + 1}", f"resume={tmp_path}"))
     assert json.loads((tmp_path / "rounds.json").read_text(encoding="utf-8"))["rounds"] == 2
