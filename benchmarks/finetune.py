@@ -79,7 +79,8 @@ def scenario_of(where: str) -> Scenario:
 
 def known(where: str) -> Mapping[str, Result]:
     """Committed results of the baselines, by period."""
-    return kept(Path("benchmarks", "results", f"{where}.md"))
+    found: Mapping[str, Result] = kept(Path("benchmarks", "results", f"{where}.md"))
+    return found
 
 
 def tuned(where: str, start: str, minutes: float) -> Path:
