@@ -1,0 +1,100 @@
+"""Does it pay to begin training in the mesoscopic model? Wall time to a delay in micro, with and without.
+
+    python benchmarks/pretraining.py [--scenario shixin_short] [--period AM] [--steps 300000] [--meso-steps 200000]
+                                     [--seeds 1,2] [--out benchmarks/results/pretraining.md]
+
+PPO with its default settings on two SUMO processes: once in micro throughout, once in meso first and then in micro from
+what was best. Both are validated in micro all along; that takes the same time whatever the model of the training. A
+finished run is kept in ``runs/benchmarks/pretraining`` and taken as it is when the command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from learners import kept_run
+
+from greenband import sumo
+from greenband.files import write_text
+
+RUNS = Path("runs", "benchmarks", "pretraining")
+VALIDATIONS = 10
+Curve = list[tuple[float, float]]  # (wall time in s, least validation delay so far in s)
+
+
+def main() -> None:
+    """Train, and write the table after each seed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--scenario", default="shixin_short")
+    parser.add_argument("--period", default="AM")
+    parser.add_argument("--steps", type=int, default=300_000)
+    parser.add_argument("--meso-steps", type=int, default=200_000)
+    parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    text = (
+        f"`python benchmarks/pretraining.py --scenario {options.scenario} --period {options.period} --steps"
+        f" {options.steps} --meso-steps {options.meso_steps} --seeds {options.seeds}`, SUMO {sumo.version_string()}\n\n"
+        "Wall time in minutes, validations included, until the delay on the validation seeds in micro (1000 to 1003)"
+        " is at most the one given: the best of either way, and 1, 2 and 5 % above it.\n"
+    )
+    for seed in options.seeds.split(","):
+        micro, meso = run("micro", seed, options), run("meso", seed, options)
+        finished = run("micro", seed, options, start=meso)
+        direct, staged = curve([micro]), curve([meso, finished])
+        text += "".join(section(seed, direct, staged, curve([meso])))
+        print(text, flush=True)
+        if options.out:
+            write_text(options.out, text)
+
+
+def run(fidelity: str, seed: str, options: argparse.Namespace, start: Path | None = None) -> Path:
+    """A training run, trained if it is not there; ``start`` is the run it goes on from."""
+    steps = options.meso_steps if fidelity == "meso" else options.steps
+    name = f"{options.scenario}_{options.period}_{seed}_{fidelity}_{steps}"
+    words = [f"scenario={options.scenario}", f"env.periods=[{options.period}]", f"seed={seed}", f"steps={steps}"]
+    words += [f"simulation.fidelity={fidelity}", f"validation.every_steps={steps // VALIDATIONS}"]
+    if start is not None:
+        name, words = f"{name}_after_{start.name}", [*words, f"start={start}"]
+    folder: Path = kept_run(RUNS / name, words)
+    return folder
+
+
+def curve(folders: Sequence[Path]) -> Curve:
+    """Runs one after another as one curve of the least delay over wall time."""
+    points: Curve = []
+    began, least = 0.0, float("inf")
+    for folder in folders:
+        with (folder / "validation.csv").open(encoding="utf-8") as file:
+            rows = [(began + float(row["seconds"]), float(row["delay_s"])) for row in csv.DictReader(file)]
+        for seconds, delay in rows:
+            least = min(least, delay)
+            points.append((seconds, least))
+        began = points[-1][0]
+    return points
+
+
+def section(seed: str, direct: Curve, staged: Curve, meso: Curve) -> Iterator[str]:
+    """A seed's table."""
+    yield (
+        f"\n## Seed {seed}\n\nLeast delay: {direct[-1][1]:.1f} s in micro alone ({direct[-1][0] / 60:.0f} min),"
+        f" {staged[-1][1]:.1f} s with meso first ({staged[-1][0] / 60:.0f} min, {meso[-1][0] / 60:.0f} of them in meso,"
+        f" which came to {meso[-1][1]:.1f} s).\n\n| delay s | micro alone | meso, then micro |\n|---|---|---|\n"
+    )
+    best = min(direct[-1][1], staged[-1][1])
+    for factor in (1.05, 1.02, 1.01, 1.0):
+        cells = [reached(points, best * factor) for points in (direct, staged)]
+        yield f"| {best * factor:.1f} | {' | '.join(cells)} |\n"
+
+
+def reached(points: Curve, delay: float) -> str:
+    """Minutes until the delay is reached, or that it is not."""
+    times = [seconds for seconds, least in points if least <= delay + 1e-9]
+    return f"{times[0] / 60:.1f}" if times else "never"
+
+
+if __name__ == "__main__":
+    main()
