@@ -12,6 +12,7 @@ from greenband import sumo
 from greenband.errors import BadInput, SimulationError
 from greenband.formats import json as plan_json
 from greenband.formats import sumo as programs
+from greenband.plan.describe import described
 from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
 
@@ -41,7 +42,8 @@ def watch(scenario: Scenario, period: str) -> None:
         if span.existing_plan is not None:
             plans = plan_json.read(scenario.existing_plan_file(period))
             shown = span.plan_period(span.begin_s) or period
-            programs.write(PlanSet(provenance=plans.provenance, plans={shown: plans.plans[shown]}), plan, scenario)
+            one = PlanSet(provenance=plans.provenance, plans={shown: plans.plans[shown]})
+            programs.export(described(one, scenario), plan)
             additional.append(str(plan))
         files = ["-n", str(scenario.folder / scenario.network_file), "-r", str(routes)]
         times = ["--begin", str(span.begin_s), "--end", str(end_s), "--delay", "50", "--time-to-teleport", "-1"]

@@ -152,9 +152,10 @@ def test_tables_of_a_junction_with_crossings_go_through_sumo_format(people: Scen
     plans = resolve("existing").make()
     plans.reset(people, "AM")
     from greenband.formats import json as plan_json
+    from greenband.plan.describe import described
 
     written = plan_json.read(people.existing_plan_file("AM"))
-    sumo_format.write(written, tmp_path / "plan.add.xml", people)
+    sumo_format.export(described(written, people), tmp_path / "plan.add.xml")
     assert sumo_format.read(tmp_path / "plan.add.xml", people) == written
     signal, plan = people.network.signals["J11"], written.plans["AM"]["J11"]
     steps = list(phases(signal, plan, signal.limits(people.timing)))

@@ -15,6 +15,7 @@ from greenband.cli.table import show
 from greenband.errors import BadInput
 from greenband.evaluation import Result, parse_seeds, resolve, save
 from greenband.files import write_text
+from greenband.plan.describe import described
 from greenband.scenario import Scenario
 
 __all__ = ["run"]
@@ -69,7 +70,7 @@ def _train(scenario: str, period: str, minutes: float, jobs: int, out: Path) -> 
 def _export(policy: Path, scenario: Scenario, period: str, jobs: int, out: Path) -> Path:
     plans = make_plans(resolve(str(policy)), scenario, [period], PLAN_SEEDS, jobs)
     tables = out / "tables"
-    files = formats.write(plans, scenario, "all", tables)
+    files = formats.write(described(plans, scenario), "all", tables)
     err.print(f"{len(files)} files in {tables}", soft_wrap=True)
     return tables / "csv"
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from greenband import formats, registry
 from greenband.cli.common import err
 from greenband.errors import BadInput
+from greenband.plan.describe import described
+from greenband.plan.model import PlanSet
 
 __all__ = ["run"]
 
@@ -25,11 +27,17 @@ def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None) -> 
     if len(set(folders)) < len(folders):
         raise BadInput("two plans have the same name and would overwrite each other's tables; export them one by one")
     for (path, plan), folder in zip(read, folders, strict=True):
-        if not (scenario or plan.provenance.scenario):
-            raise BadInput(f"{path}: does not say which scenario it is for; name it with --scenario")
-        home = registry.scenario(scenario or plan.provenance.scenario)
-        files = formats.write(plan, home, chosen, folder)
+        files = formats.write(_whole(plan, path, scenario), chosen, folder)
         err.print(f"{path}: {len(files)} files in {folder}, plan {plan.content_hash[:12]}", soft_wrap=True)
+
+
+def _whole(plan: PlanSet, path: Path, scenario: str | None) -> PlanSet:
+    """The plan with junctions and schedule, the scenario's where it has none."""
+    if plan.whole:
+        return plan
+    if not (scenario or plan.provenance.scenario):
+        raise BadInput(f"{path}: does not say which scenario it is for; name it with --scenario")
+    return described(plan, registry.scenario(scenario or plan.provenance.scenario))
 
 
 def _policies(paths: Sequence[Path], out: Path) -> None:

@@ -13,6 +13,7 @@ from greenband.cli.table import show
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.runner import Task, run_all
+from greenband.plan.describe import described
 from greenband.plan.distil import distil
 from greenband.plan.model import PlanSet
 from greenband.plan.planner import Planner
@@ -47,7 +48,8 @@ def run(
             make_plans(named, found, periods, parse_seeds(seeds or REPLAYED), jobs),
             [named] if subject != "existing" else [],
         )
-    path = formats.write(plans, found, "json", out)[0]
+    plans = described(plans, found)
+    path = formats.write(plans, "json", out)[0]
     err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
     err.print(plans.provenance.note, soft_wrap=True)
     subjects = [resolve("existing"), *shown, resolve(str(path))]

@@ -38,7 +38,7 @@ def names(formats: str | Sequence[str]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def write(plans: PlanSet, scenario: Scenario, formats: str | Sequence[str], out_dir: Path) -> list[Path]:
+def write(plans: PlanSet, formats: str | Sequence[str], out_dir: Path) -> list[Path]:
     """Write a plan set in each of the formats below ``out_dir``.
 
     Returns:
@@ -46,11 +46,14 @@ def write(plans: PlanSet, scenario: Scenario, formats: str | Sequence[str], out_
 
     Raises:
         UnknownName: a format is not known.
-        BadInput: the plans do not fit the scenario's signals, or the folder cannot be written.
+        BadInput: the set lacks junctions or a schedule, which every format but JSON needs; a format cannot express
+            a plan; or the folder cannot be written.
     """
     chosen = names(formats)
+    if not plans.whole and chosen != ["json"]:
+        raise BadInput("the plan set has no junctions or no schedule; greenband.plan.describe adds a scenario's")
     try:
-        return [file for name in chosen for file in _module(name).export(plans, scenario, out_dir / FORMATS[name][1])]
+        return [file for name in chosen for file in _module(name).export(plans, out_dir / FORMATS[name][1])]
     except OSError as error:
         raise BadInput(f"{error.filename or out_dir}: cannot be written: {error.strerror}") from error
 

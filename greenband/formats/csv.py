@@ -24,11 +24,10 @@ from pydantic import ValidationError
 
 from greenband.errors import BadInput
 from greenband.files import write_bytes
-from greenband.network import Movement
+from greenband.plan.junction import SignalGroup
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
-from greenband.scenario import Scenario
 
-__all__ = ["COLUMNS", "INDEX", "export", "read", "write"]
+__all__ = ["COLUMNS", "INDEX", "export", "flow_in_words", "read"]
 
 INDEX = "index.csv"
 COLUMNS = {
@@ -68,7 +67,6 @@ INDEX_COLUMNS = {
 MODE = "固定配时 fixed time"
 BETWEEN = " | "  # SUMO allows no bar in an id
 FORMULA = "=+-@\t\r\n'＝＋－＠"  # first characters that make a spreadsheet compute a cell, and the mark itself
-TURNS = {"s": "直行", "l": "左转", "L": "左转", "r": "右转", "R": "右转", "t": "掉头"}
 FROM = ("南", "西南", "西", "西北", "北", "东北", "东", "东南")  # where a traveller of bearing 0, 45, ... comes from
 
 
@@ -93,12 +91,7 @@ class _Row:
         return int(text)
 
 
-def export(plans: PlanSet, scenario: Scenario, folder: Path) -> list[Path]:
-    """Write the tables with the scenario's names of junctions and flows."""
-    return write(plans, folder, scenario)
-
-
-def write(plans: PlanSet, folder: Path, scenario: Scenario | None = None) -> list[Path]:
+def export(plans: PlanSet, folder: Path) -> list[Path]:
     """Write one table per junction and the index into ``folder``, the index last.
 
     Raises:
@@ -106,10 +99,10 @@ def write(plans: PlanSet, folder: Path, scenario: Scenario | None = None) -> lis
     """
     signals = list(dict.fromkeys(plan.signal for _, plan in plans))
     files = _file_names(signals)
-    tables = {signal: _table(COLUMNS, _junction_rows(plans, signal, scenario)) for signal in signals}
+    tables = {signal: _table(COLUMNS, _junction_rows(plans, signal)) for signal in signals}
     for signal, data in tables.items():
         write_bytes(folder / files[signal], data)
-    rows = [_index_row(plans, signal, files[signal], tables[signal], scenario) for signal in signals]
+    rows = [_index_row(plans, signal, files[signal], tables[signal]) for signal in signals]
     write_bytes(folder / INDEX, _table(INDEX_COLUMNS, rows))
     return [folder / INDEX, *(folder / files[signal] for signal in signals)]
 
@@ -143,7 +136,7 @@ def _plain(cell: str) -> str:
     return cell.removeprefix("'")
 
 
-def _junction_rows(plans: PlanSet, signal: str, scenario: Scenario | None) -> Iterator[dict[str, object]]:
+def _junction_rows(plans: PlanSet, signal: str) -> Iterator[dict[str, object]]:
     periods = [(period, of[signal]) for period, of in plans.plans.items() if signal in of]
     for number, (period, plan) in enumerate(periods, 1):
         for stage in plan.stages:
@@ -153,7 +146,7 @@ def _junction_rows(plans: PlanSet, signal: str, scenario: Scenario | None) -> It
                 )
             yield {
                 "signal": signal,
-                "junction_name": _names(signal, scenario)[0],
+                "junction_name": _names(plans, signal)[0],
                 "number": number,
                 "name": plan.name,
                 "period": period,
@@ -163,7 +156,7 @@ def _junction_rows(plans: PlanSet, signal: str, scenario: Scenario | None) -> It
                 "reference": plan.stages[0].stage + 1,
                 "stage": stage.stage + 1,
                 "stage_name": stage.name,
-                "flows": _flows(signal, stage, scenario),
+                "flows": _flows(plans, stage, signal),
                 "movements": BETWEEN.join(stage.movements),
                 "green_s": stage.green_s,
                 "green_flash_s": stage.green_flash_s,
@@ -173,8 +166,8 @@ def _junction_rows(plans: PlanSet, signal: str, scenario: Scenario | None) -> It
             }
 
 
-def _index_row(plans: PlanSet, signal: str, file: str, data: bytes, scenario: Scenario | None) -> dict[str, object]:
-    name_zh, name_en = _names(signal, scenario)
+def _index_row(plans: PlanSet, signal: str, file: str, data: bytes) -> dict[str, object]:
+    name_zh, name_en = _names(plans, signal)
     origin = plans.provenance
     return {
         "file": file,
@@ -182,29 +175,34 @@ def _index_row(plans: PlanSet, signal: str, file: str, data: bytes, scenario: Sc
         "name_zh": name_zh,
         "name_en": name_en,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "content_hash": plans.content_hash,
+        "content_hash": plans.plans_hash,
         "seeds": " ".join(str(seed) for seed in origin.seeds),
         **origin.model_dump(exclude={"seeds"}),
     }
 
 
-def _names(signal: str, scenario: Scenario | None) -> tuple[str, str]:
-    for junction in scenario.junctions if scenario else ():
-        if junction.signal == signal:
-            return junction.name_zh, junction.name_en
-    return "", ""
+def _names(plans: PlanSet, signal: str) -> tuple[str, str]:
+    junction = plans.junctions.get(signal)
+    return (junction.name_zh, junction.name_en) if junction else ("", "")
 
 
-def _flows(signal: str, stage: StageTiming, scenario: Scenario | None) -> str:
-    """Released flows in words, such as 南进口直行, as far as the scenario knows the movements."""
-    if scenario is None or signal not in scenario.network.signals:
+def _flows(plans: PlanSet, stage: StageTiming, signal: str) -> str:
+    """Released flows in words, such as 南进口直行, as far as the plan set knows the movements."""
+    junction = plans.junctions.get(signal)
+    if junction is None:
         return ""
-    known = {m.id: m for m in scenario.network.signals[signal].movements}
-    return " ".join(_in_words(known[movement]) for movement in stage.movements if movement in known)
+    known = {group.movement: group for group in junction.groups}
+    return " ".join(flow_in_words(known[m], junction.left_hand) for m in stage.movements if m in known)
 
 
-def _in_words(movement: Movement) -> str:
-    return f"{FROM[round(movement.bearing / 45) % 8]}进口{TURNS.get(movement.direction, '')}"
+def flow_in_words(group: SignalGroup, left_hand: bool) -> str:
+    """What a signal group releases, such as 南进口直行: the side from which it comes, and where it goes."""
+    return f"{FROM[round(group.bearing / 45) % 8]}进口{_turn(group, left_hand)}"
+
+
+def _turn(group: SignalGroup, left_hand: bool) -> str:
+    near, far = ("左转", "右转") if left_hand else ("右转", "左转")
+    return {"through": "直行", "near": near, "far": far, "back": "掉头", "crossing": "行人"}[group.turn]
 
 
 def read(folder: Path) -> PlanSet:
@@ -229,7 +227,7 @@ def read(folder: Path) -> PlanSet:
             )
     found = PlanSet(provenance=_provenance(index[0]), plans=plans)
     stated = index[0].cells["content_hash"].strip()
-    if stated and stated != found.content_hash:
+    if stated and stated != found.plans_hash:
         index[0].fail("content_hash", "the tables' plans have another hash; a table is missing or altered")
     return found
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from greenband.errors import BadInput
 from greenband.files import write_text
 from greenband.plan.model import PlanSet
-from greenband.scenario import Scenario
 
 __all__ = ["export", "read", "write"]
 
 
-def export(plans: PlanSet, scenario: Scenario, path: Path) -> list[Path]:
-    """Write the plan set; the scenario is not needed."""
+def export(plans: PlanSet, path: Path) -> list[Path]:
+    """Write the plan set."""
     write(plans, path)
     return [path]
 

@@ -22,53 +22,34 @@ from pydantic import ValidationError
 from greenband.errors import BadInput
 from greenband.files import write_bytes
 from greenband.network import Signal
-from greenband.plan.display import phases
+from greenband.plan.display import junction_phases
+from greenband.plan.junction import Junction
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
 from greenband.scenario import Scenario
-from greenband.signals import GREEN, Limits
+from greenband.signals import GREEN
 
-__all__ = ["export", "read", "write"]
+__all__ = ["export", "read"]
 
 DAY_S = 24 * 3600
 PHASE_NAME = re.compile(r"([1-9][0-9]{0,3}) (green|yellow|all-red)")
 
 
-def export(plans: PlanSet, scenario: Scenario, path: Path) -> list[Path]:
-    """Write the additional file."""
-    write(plans, path, scenario)
-    return [path]
-
-
-def write(plans: PlanSet, path: Path, scenario: Scenario) -> None:
-    """Write all programs, and a WAUT where there are several periods.
-
-    Raises:
-        BadInput: a plan's signal, stages or period are not in the scenario.
-    """
+def export(plans: PlanSet, path: Path) -> list[Path]:
+    """Write the additional file, with all programs, and a WAUT where there are several periods."""
     root = ET.Element("additional")
     origin = plans.provenance.model_dump_json()
     for period, plan in plans:
-        signal = _signal(plan, scenario)
-        root.append(_program(period, plan, signal, signal.limits(scenario.timing), origin))
+        root.append(_program(period, plan, plans.junctions[plan.signal], origin))
     if len(plans.plans) > 1:
-        root.extend(_switching(plans, scenario))
+        root.extend(_switching(plans))
     ET.indent(root)
     write_bytes(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+    return [path]
 
 
-def _signal(plan: TimingPlan, scenario: Scenario) -> Signal:
-    signal = scenario.network.signals.get(plan.signal)
-    if signal is None:
-        raise BadInput(f"the plan's junction {plan.signal} is not in scenario {scenario.name}")
-    for stage in plan.stages:
-        if stage.stage >= len(signal.stages):
-            raise BadInput(f"junction {plan.signal}: scenario {scenario.name} has no stage {stage.stage} there")
-    return signal
-
-
-def _program(period: str, plan: TimingPlan, signal: Signal, limits: Limits, origin: str) -> ET.Element:
+def _program(period: str, plan: TimingPlan, junction: Junction, origin: str) -> ET.Element:
     program = ET.Element("tlLogic", id=plan.signal, type="static", programID=period, offset=str(plan.offset_s))
-    for duration, lamps, name in phases(signal, plan, limits):
+    for duration, lamps, name in junction_phases(junction, plan):
         ET.SubElement(program, "phase", duration=str(duration), state=lamps, name=name)
     about = {"provenance": origin, "plan": plan.name}
     for stage in plan.stages:
@@ -79,11 +60,11 @@ def _program(period: str, plan: TimingPlan, signal: Signal, limits: Limits, orig
     return program
 
 
-def _switching(plans: PlanSet, scenario: Scenario) -> Iterator[ET.Element]:
-    """A WAUT for each set of signals' programs; it starts with the period that ran before the first one of the day."""
-    starts = sorted((scenario.period(period).start_s % DAY_S, period) for period in plans.plans)
+def _switching(plans: PlanSet) -> Iterator[ET.Element]:
+    """A WAUT for each signal, by the day plan of an ordinary Monday."""
+    monday = plans.day_plans[plans.schedule[0].day_plan]
     for name in dict.fromkeys(plan.signal for _, plan in plans):
-        own = [(start, period) for start, period in starts if name in plans.plans[period]]
+        own = [(60 * s.at_min, s.plan) for s in monday.switches if name in plans.plans[s.plan]]
         if len(own) > 1:
             waut = ET.Element(
                 "WAUT", id=f"day {name}".replace(" ", "_"), refTime="0", startProg=own[-1][1], period=str(DAY_S)

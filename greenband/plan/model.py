@@ -1,7 +1,8 @@
 """Fixed-time timing plans, one per junction and period, and the set of them for a corridor.
 
-Times are whole seconds. A plan repeats its stages in order; stage 1 turns green at the offset, counted from midnight
-modulo the cycle (reference point: start of green of the first stage).
+Times are whole seconds. A plan repeats its stages in order; its first stage turns green at the offset, counted from
+midnight modulo the cycle (reference point: start of green of the first stage). A set holds beside the plans what their
+controllers must know: the junctions, and when which plan is in force.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from greenband.errors import BadInput
+from greenband.plan.calendar import DayPlan, ScheduleRow, checked_names
+from greenband.plan.junction import Junction
 
 __all__ = ["PlanSet", "Provenance", "StageTiming", "TimingPlan"]
 
@@ -52,6 +55,7 @@ class TimingPlan(_Record):
     name: str = ""
     cycle_s: int = Field(ge=1)
     offset_s: int = Field(ge=0)
+    reference: Literal["start of green, first stage"] = "start of green, first stage"
     stages: tuple[StageTiming, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -104,10 +108,16 @@ class Provenance(_Record):
 
 
 class PlanSet(_Record):
-    """Plans of a corridor: for each period, one plan per signal."""
+    """Plans of a corridor: for each period, one plan per signal; with its junctions, day plans and schedule.
+
+    Plans alone are a set too, enough for simulation; see ``greenband.plan.describe`` for the rest.
+    """
 
     provenance: Provenance
     plans: dict[str, dict[str, TimingPlan]]
+    junctions: dict[str, Junction] = {}
+    day_plans: dict[str, DayPlan] = {}
+    schedule: tuple[ScheduleRow, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -117,13 +127,50 @@ class PlanSet(_Record):
             for signal, plan in plans.items():
                 if plan.signal != signal:
                     raise ValueError(f"period {period}: plan of {plan.signal} is filed under {signal}")
+        for signal, junction in self.junctions.items():
+            if junction.signal != signal:
+                raise ValueError(f"junction {junction.signal} is filed under {signal}")
+        if self.junctions:
+            for period, plan in self:
+                self._fits_junction(period, plan)
+        checked_names(self.day_plans, self.schedule, self.plans)
         return self
+
+    def _fits_junction(self, period: str, plan: TimingPlan) -> None:
+        if plan.signal not in self.junctions:
+            raise ValueError(f"period {period}: junction {plan.signal} is not among the junctions")
+        there = len(self.junctions[plan.signal].stages)
+        for stage in plan.stages:
+            if stage.stage >= there:
+                raise ValueError(f"period {period}, junction {plan.signal}: no stage {stage.stage}, it has {there}")
+
+    @property
+    def plans_hash(self) -> str:
+        """SHA-256 of the plans alone: what tables that hold nothing else can be held against."""
+        plans = self.model_dump(mode="json")["plans"]
+        for by_signal in plans.values():
+            for plan in by_signal.values():
+                del plan["reference"]  # the same for all
+        return _sha256(plans)
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of the plans alone, so that the same tables have the same hash whoever made them."""
-        plans = self.model_dump(mode="json")["plans"]
-        return hashlib.sha256(json.dumps(plans, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of all but the provenance, so that the same tables have the same hash whoever made them."""
+        more = self.model_dump(mode="json", include={"junctions", "day_plans", "schedule"})
+        return _sha256({"plans": self.plans_hash, **more}) if any(more.values()) else self.plans_hash
+
+    @property
+    def whole(self) -> bool:
+        """Whether the set says all that a controller needs."""
+        return bool(self.junctions and self.day_plans and self.schedule)
+
+    @classmethod
+    def schema_text(cls) -> str:
+        """The JSON Schema of a plan file (2020-12), as text."""
+        schema: dict[str, Any] = cls.model_json_schema()
+        schema["properties"]["content_hash"] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        return json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
     def __iter__(self) -> Iterator[tuple[str, TimingPlan]]:  # type: ignore[override]  # (period, plan) pairs
         for period, plans in self.plans.items():
@@ -145,3 +192,7 @@ class PlanSet(_Record):
             raise BadInput(
                 f"{source}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
             ) from error
+
+
+def _sha256(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

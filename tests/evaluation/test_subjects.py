@@ -18,6 +18,7 @@ from greenband.agents.networks import StageScorer
 from greenband.control import Controller
 from greenband.errors import BadInput, UnknownName
 from greenband.evaluation import resolve
+from greenband.plan.describe import described
 from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
@@ -86,7 +87,7 @@ def test_two_runs_can_be_told_apart(run_folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_plans_in_every_format(jincheng: Scenario, existing: PlanSet, tmp_path: Path) -> None:
-    formats.write(existing, jincheng, "all", tmp_path / "tables")
+    formats.write(described(existing, jincheng), "all", tmp_path / "tables")
     for inside in ("", "plan.json", "csv", "plan.add.xml"):
         subject = resolve(str(tmp_path / "tables" / inside))
         made = subject.make()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from greenband.errors import BadInput
 from greenband.formats import csv as tables
+from greenband.plan.describe import described
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
@@ -56,7 +57,7 @@ def setter(row: int, column: str, value: str) -> Callable[[list[list[str]]], Non
 
 
 def test_round_trip_and_same_bytes(tmp_path: Path) -> None:
-    one, two = (tables.write(plans(), tmp_path / name) for name in ("one", "two"))
+    one, two = (tables.export(plans(), tmp_path / name) for name in ("one", "two"))
     assert [file.name for file in one] == ["index.csv", "junction_J1.csv", "junction_J1_x.csv"]
     assert tables.read(tmp_path / "one") == plans()
     assert [file.read_bytes() for file in one] == [file.read_bytes() for file in two]
@@ -66,7 +67,7 @@ def test_a_table_shows_what_an_engineer_expects(tmp_path: Path, jincheng: Scenar
     (signal,) = jincheng.network.signals.values()
     plan = build_plan(signal, signal.limits(jincheng.timing), 100, [3, 1, 2, 1], offset_s=7, name="trial")
     origin = Provenance(subject="hand", scenario=jincheng.name)
-    tables.export(PlanSet(provenance=origin, plans={"AM": {signal.id: plan}}), jincheng, tmp_path)
+    tables.export(described(PlanSet(provenance=origin, plans={"AM": {signal.id: plan}}), jincheng), tmp_path)
     path = tmp_path / f"junction_{signal.id}.csv"
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     rows = [dict(zip(cells(path)[0], row, strict=True)) for row in cells(path)[1:]]
@@ -86,7 +87,7 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 def test_any_text_survives_and_no_cell_is_a_formula(signal: str, text: str, period: str, seeds: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         wanted = plans(signal if signal != "J1/x" else "J1", text, period, tuple(seeds))
-        files = tables.write(wanted, Path(folder))
+        files = tables.export(wanted, Path(folder))
         assert tables.read(Path(folder)) == wanted
         for file in files:
             assert not any(cell.lstrip(" ")[:1] in tuple("=+-@\t\r") for row in cells(file) for cell in row)
@@ -94,7 +95,7 @@ def test_any_text_survives_and_no_cell_is_a_formula(signal: str, text: str, peri
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "'quoted", "＝1"])
 def test_formulas_are_defused(tmp_path: Path, text: str) -> None:
-    tables.write(plans(text=text), tmp_path)
+    tables.export(plans(text=text), tmp_path)
     assert cells(tmp_path / "junction_J1.csv")[1][3] == f"'{text}"
     assert tables.read(tmp_path) == plans(text=text)
 
@@ -102,7 +103,7 @@ def test_formulas_are_defused(tmp_path: Path, text: str) -> None:
 def test_ids_that_look_alike_get_files_of_their_own(tmp_path: Path) -> None:
     named = {name: plan_of(name) for name in ("a/b", "a_b", "A_B", "..", "")}
     wanted = PlanSet(provenance=Provenance(subject="x", scenario=""), plans={"AM": named})
-    files = tables.write(wanted, tmp_path)
+    files = tables.export(wanted, tmp_path)
     assert len({file.name.lower() for file in files}) == 6
     assert tables.read(tmp_path) == wanted
 
@@ -127,7 +128,7 @@ def test_ids_that_look_alike_get_files_of_their_own(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_cell_is_named(tmp_path: Path, row: int, column: str, value: str, reason: str) -> None:
-    tables.write(plans(), tmp_path)
+    tables.export(plans(), tmp_path)
     path = tmp_path / "junction_J1.csv"
     where = (2, 3) if row == 2 and column in ("cycle_s", "reference") else (row,)
     for number in where:
@@ -139,7 +140,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: int, column: str, value: str
 
 
 def test_an_edit_is_taken_once_the_index_lets_go_of_the_hashes(tmp_path: Path) -> None:
-    tables.write(plans(), tmp_path)
+    tables.export(plans(), tmp_path)
     edit(tmp_path / "junction_J1.csv", setter(2, tables.COLUMNS["stage_name"], "new"))
     edit(tmp_path / "index.csv", setter(2, tables.INDEX_COLUMNS["sha256"], ""))
     with pytest.raises(BadInput, match="another hash"):
@@ -150,14 +151,14 @@ def test_an_edit_is_taken_once_the_index_lets_go_of_the_hashes(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["../x.csv", "/etc/x.csv", "x.txt", "", "index.csv", "a b.csv"])
 def test_the_index_names_only_tables_beside_it(tmp_path: Path, name: str) -> None:
-    tables.write(plans(), tmp_path)
+    tables.export(plans(), tmp_path)
     edit(tmp_path / "index.csv", setter(2, tables.INDEX_COLUMNS["file"], name))
     with pytest.raises(BadInput, match=r"index\.csv: row 2, column '文件 File'"):
         tables.read(tmp_path)
 
 
 def test_a_missing_column_or_cell_is_named(tmp_path: Path) -> None:
-    tables.write(plans(), tmp_path)
+    tables.export(plans(), tmp_path)
     path = tmp_path / "junction_J1.csv"
     edit(path, lambda rows: rows[1].pop())
     with pytest.raises(BadInput, match="row 2: 17 cells, but 18 columns"):
@@ -187,4 +188,4 @@ def test_an_id_with_a_bar_cannot_be_written(tmp_path: Path) -> None:
     stage = StageTiming(stage=0, name="", movements=("a|b",), green_s=20, yellow_s=3, all_red_s=2)
     plan = TimingPlan(signal="J1", cycle_s=25, offset_s=0, stages=(stage,))
     with pytest.raises(BadInput, match="cannot stand in a CSV table"):
-        tables.write(PlanSet(provenance=Provenance(subject="", scenario=""), plans={"AM": {"J1": plan}}), tmp_path)
+        tables.export(PlanSet(provenance=Provenance(subject="", scenario=""), plans={"AM": {"J1": plan}}), tmp_path)

@@ -6,6 +6,7 @@ import pytest
 
 from greenband import formats
 from greenband.errors import BadInput, UnknownName
+from greenband.plan.describe import described
 from greenband.plan.model import PlanSet, Provenance
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
@@ -20,19 +21,20 @@ def plans(scenario: Scenario) -> PlanSet:
 
 
 def test_every_format_reads_back_what_it_wrote(shixin_short: Scenario, tmp_path: Path) -> None:
-    files = formats.write(plans(shixin_short), shixin_short, "all", tmp_path)
+    files = formats.write(described(plans(shixin_short), shixin_short), "all", tmp_path)
     assert [str(file.relative_to(tmp_path)) for file in files] == [
         "plan.json",
         *("csv/index.csv", *(f"csv/junction_{name}.csv" for name in shixin_short.network.signals)),
         "plan.add.xml",
     ]
     for place in ("plan.json", "plan.add.xml", "csv", "csv/index.csv", "."):
-        assert formats.read_plan(tmp_path / place) == plans(shixin_short)
+        assert formats.read_plan(tmp_path / place).plans == plans(shixin_short).plans
+    assert formats.read_plan(tmp_path) == described(plans(shixin_short), shixin_short)
     assert not [file for file in tmp_path.rglob("*") if file.name.startswith(".")]
 
 
 def test_a_folder_with_only_tables_below_it_is_found(jincheng: Scenario, tmp_path: Path) -> None:
-    formats.write(plans(jincheng), jincheng, ["csv"], tmp_path)
+    formats.write(described(plans(jincheng), jincheng), ["csv"], tmp_path)
     assert formats.read_plan(tmp_path) == plans(jincheng)
 
 
@@ -62,4 +64,4 @@ def test_anything_else_is_refused(tmp_path: Path, name: str, reason: str) -> Non
 def test_a_place_that_cannot_be_written_is_named(jincheng: Scenario, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"file.*cannot be written"):
-        formats.write(plans(jincheng), jincheng, "json", tmp_path / "file")
+        formats.write(plans(jincheng), "json", tmp_path / "file")
