@@ -17,11 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from greenband.agents.networks import CycleActor, StageScorer
+from greenband.agents.planned import GreenWave
 from greenband.errors import BadInput
 from greenband.evaluation.subjects import policy_folder
 from greenband.files import write_bytes, write_text
 from greenband.observation import OBSERVATION_SIZE, Encoder
 from greenband.plan.adaptive import AdaptivePlans
+from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 
@@ -100,6 +102,13 @@ class LearnedController:
         """Forget the last run and take the scenario's signals."""
         self._encoder = _encoder(scenario)
         self._names = list(scenario.network.signals)
+
+    def fallback(self, scenario: Scenario, period: str) -> PlanSet | None:
+        """Plans for signals whose detectors fail: the green wave, which needs none; None where there is none."""
+        try:
+            return GreenWave().plan_set(scenario, [period])
+        except BadInput:
+            return None
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """Best-scored allowed stage per signal."""

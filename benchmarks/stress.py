@@ -3,8 +3,9 @@
     python benchmarks/stress.py [--subject reference] [--against actuated] [--scenario shixin] [--periods AM,OFF,PM]
                                 [--seeds 0:10] [--jobs 2] [--out benchmarks/results/stress.md]
 
-Both have the same detectors: cameras of 80 m, or ``sensing=outage``, of which one in ten is dead. Runs that are done
-are kept in ``runs/benchmarks/SCENARIO``, so that the command, given again, goes on.
+Cameras of 80 m, or ``sensing=outage``, of which one in ten is dead, the same ones for both: the policy's signal then
+follows its green wave, SUMO's controller has a constant call there (its own detectors stand where the cameras look).
+Runs that are done are kept in ``runs/benchmarks/SCENARIO``, so that the command, given again, goes on.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from greenband.errors import BadInput, UnknownName
 from greenband.fallback import FixedPatterns
 from greenband.faults import Faults
 from greenband.incident import Incident
+from greenband.plan.model import PlanSet
 from greenband.programs import PROGRAM_ID, Program, Readback
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement, SensingConfig, SignalView
@@ -25,7 +26,9 @@ class Controller(Protocol):
     """Decides which stage each signal should show. Asked every ``interval_s`` seconds.
 
     One that only reads the clock may say so with an attribute ``blind = True``; it is spared the detectors. One that
-    leaves signals to SUMO has an attribute ``programs``, filled by ``reset``: the programs that SUMO runs there.
+    leaves signals to SUMO has an attribute ``programs``, filled by ``reset``: the programs that SUMO runs there. A
+    method ``fallback(scenario, period)`` returns plans for signals whose detectors fail; else they follow the existing
+    ones.
     """
 
     interval_s: int
@@ -64,7 +67,7 @@ class ControlLoop:
         }
         self._faults: dict[str, Faults] = {}
         self._seen: tuple[int, dict[str, Report]] | None = None  # at a time in s
-        self._patterns = FixedPatterns(scenario, period, self.limits) if config.drops_out else None
+        self._patterns: FixedPatterns | None = None
         self._watched = [name for name in network.signals if name not in by_the_clock]
         self._blind: list[str] = []
         self.interlocks: dict[str, Interlock] = {}
@@ -106,12 +109,18 @@ class ControlLoop:
         records: Records | None = None,
         incident: Incident | None = None,
         backend: Backend = "auto",
+        fallback: PlanSet | None = None,
     ) -> Measurement:
         """Start a fresh session; every signal begins in its first stage or the one in ``begin_with``.
 
-        Signals with one of ``programs`` are left to SUMO, from the program's time on.
+        Signals with one of ``programs`` are left to SUMO, from the program's time on; where a detector is dead at the
+        start, the stages that need it last as long as they may. ``fallback`` are the plans of signals that are blind.
         """
         self.close()
+        self._reset_sensing(seed, self.period.start_s)
+        programs = [self._called(program) for program in programs]
+        if self._sensing.drops_out:
+            self._patterns = FixedPatterns(self.scenario, self.period_name, self.limits, fallback)
         self._simulation = Simulation(
             self.scenario,
             self.period_name,
@@ -124,7 +133,6 @@ class ControlLoop:
             backend=backend,
         )
         self.now = self._simulation.now
-        self._reset_sensing(seed)
         at_once = [program for program in programs if program.since_s <= self.now]
         self._programs = [program for program in programs if program not in at_once]
         self._readbacks = {program.signal: self._readback(program) for program in at_once}
@@ -180,12 +188,23 @@ class ControlLoop:
             self._simulation.close()
             self._simulation = None
 
-    def _reset_sensing(self, seed: int) -> None:
+    def _called(self, program: Program) -> Program:
+        """The program under constant calls where its detectors are dead."""
+        if program.signal not in self._faults:
+            return program
+        signal, movements = self.scenario.network.signals[program.signal], self._faults[program.signal].dead(self.now)
+        always = signal.always_green()
+        stages = {
+            k for k, stage in enumerate(signal.stages) for m in stage.movements if m in movements and m not in always
+        }
+        return program.called(stages)
+
+    def _reset_sensing(self, seed: int, start_s: int) -> None:
         for seeing in self._detectors.values():
             seeing.reset()
         if not self._sensing.faultless:
             self._faults = {
-                name: Faults(seeing.layout, self._sensing, seed, number, self.now)
+                name: Faults(seeing.layout, self._sensing, seed, number, start_s)
                 for number, (name, seeing) in enumerate(self._detectors.items())
             }
         self._seen, self._blind = None, []
@@ -265,6 +284,7 @@ def run(
     loop = ControlLoop(scenario, period, sensing, by_the_clock)
     try:
         begin_with = controller.reset(scenario, period)
+        plans_of = getattr(controller, "fallback", None) if sensing is not None and sensing.drops_out else None
         loop.reset(
             seed,
             begin_with=begin_with,
@@ -273,6 +293,7 @@ def run(
             records=records,
             incident=incident,
             backend=backend,
+            fallback=plans_of(scenario, period) if plans_of else None,
         )
         while not loop.done:
             loop.step(controller.decide(loop.perceive(controller)), controller.interval_s)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from greenband.formats import json as plan_json
 from greenband.network import Signal
-from greenband.plan.model import TimingPlan
+from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
 from greenband.signals import Limits
@@ -17,7 +17,9 @@ EQUAL_GREEN_S = 25  # assumed
 
 
 class FixedPatterns:
-    """Per signal the plan in force today, or equal greens in turn where the scenario has none for it.
+    """Per signal its plan, or equal greens in turn where there is none for it.
+
+    ``plans`` are the scenario's existing ones by default.
 
     The interlock stands behind them as behind any controller, so a plan that breaks a limit is no danger here.
 
@@ -26,9 +28,13 @@ class FixedPatterns:
         BadInput: the existing plan cannot be read.
     """
 
-    def __init__(self, scenario: Scenario, period: str, limits: Mapping[str, Limits]) -> None:
+    def __init__(
+        self, scenario: Scenario, period: str, limits: Mapping[str, Limits], plans: PlanSet | None = None
+    ) -> None:
         self._name, self._period = period, scenario.period(period)
-        self._plans = plan_json.read(scenario.existing_plan_file(period)).plans if self._period.existing_plan else {}
+        if plans is None and self._period.existing_plan:
+            plans = plan_json.read(scenario.existing_plan_file(period))
+        self._plans = plans.plans if plans else {}
         self._equal = {name: equal_greens(signal, limits[name]) for name, signal in scenario.network.signals.items()}
 
     def stage_at(self, signal: str, time_s: int) -> int:

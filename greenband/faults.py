@@ -54,6 +54,13 @@ class Faults:
         held = self._layout.momentary & (time_s - self._good_s <= self._config.hold_s)[owner]
         return np.where(fresh | held, self._values, 0.0)
 
+    def dead(self, time_s: float) -> list[int]:
+        """Movements, by number, that have no working detector at a time; times must not go back."""
+        if self._dropouts is None:
+            return []
+        working = self._layout.serves & self._dropouts.working(time_s)
+        return [int(k) for k in np.flatnonzero(~working.any(axis=1))]
+
     def blind_s(self, time_s: float) -> float:
         """For how long some movement has had no working detector: 0 if none is without, infinite if one always was."""
         dead_s = time_s - self._good_s

@@ -6,8 +6,8 @@ stages, yellow and all-red instead of an interlock; the safety monitor judges th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -43,6 +43,19 @@ class Program:
     stages: Mapping[str, int]
     bounded: bool = False
     since_s: int = 0
+
+    def called(self, stages: Collection[int]) -> Program:
+        """The program with a constant call for some stages: they last as long as they may.
+
+        That is what controllers do about a dead detector (FHWA-HOP-08-024, Traffic Signal Timing Manual, 5.5).
+        """
+        phases = tuple(
+            {**phase, "minDur": phase["maxDur"], "duration": phase["maxDur"]}
+            if "maxDur" in phase and self.stages.get(phase.get("name", "")) in stages
+            else phase
+            for phase in self.phases
+        )
+        return replace(self, phases=phases) if stages else self
 
     def element(self) -> ET.Element:
         """The program as SUMO reads it."""

@@ -177,7 +177,7 @@ def _index_row(plans: PlanSet, signal: str, file: str, data: bytes) -> dict[str,
         "sha256": hashlib.sha256(data).hexdigest(),
         "content_hash": plans.plans_hash,
         "seeds": " ".join(str(seed) for seed in origin.seeds),
-        **origin.model_dump(exclude={"seeds"}),
+        **origin.model_dump(exclude={"seeds", "approved_by"}),
     }
 
 

@@ -14,6 +14,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from greenband.plan.broken import broken
+
 __all__ = ["DAY_MIN", "WEEK", "DayPlan", "ScheduleRow", "Switch", "clock", "day_plan_on"]
 
 DAY_MIN = 24 * 60
@@ -65,10 +67,12 @@ class DayPlan(_Record):
     def _ascends_from_midnight(self) -> Self:
         times = [switch.at_min for switch in self.switches]
         if times[0] != 0:
-            raise ValueError(f"the first plan begins at {clock(times[0])}: it must be 00:00")
+            text = f"the first plan begins at {clock(times[0])}: it must be 00:00"
+            raise broken("schedule", text, clock(times[0]), "00:00")
         for before, after in pairwise(times):
             if after <= before:
-                raise ValueError(f"{clock(after)} does not come after {clock(before)}")
+                text = f"{clock(after)} does not come after {clock(before)}"
+                raise broken("schedule", text, clock(after), f"after {clock(before)}")
         return self
 
     def plan_at(self, minute: int) -> str:
@@ -127,12 +131,14 @@ def checked_names(day_plans: Mapping[str, DayPlan], rows: Sequence[ScheduleRow],
     """That schedule and day plans name what there is.
 
     Raises:
-        ValueError: saying which name is unknown.
+        PydanticCustomError: saying which name is unknown.
     """
     for name, day in day_plans.items():
         for switch in day.switches:
             if switch.plan not in plans:
-                raise ValueError(f"day plan {name}, {switch.at}: there is no plan {switch.plan!r}")
+                text = f"day plan {name}, {switch.at}: there is no plan {switch.plan!r}"
+                raise broken("schedule", text, switch.plan, f"one of {', '.join(plans)}")
     for row in rows:
         if row.day_plan not in day_plans:
-            raise ValueError(f"the schedule names day plan {row.day_plan!r}, which there is not")
+            text = f"the schedule names day plan {row.day_plan!r}, which there is not"
+            raise broken("schedule", text, row.day_plan, f"one of {', '.join(day_plans)}")

@@ -65,7 +65,7 @@ def junctions(scenario: Scenario) -> dict[str, Junction]:
             green_flash_s=limits.green_flash_s,
             max_red_s=limits.max_red_s,
             groups=tuple(groups),
-            stages=tuple(_stages(signal, limits, groups, scenario.timing.walking_speed_ms)),
+            stages=tuple(_stages(signal, limits, groups)),
             conflicts=tuple(sorted({(min(pair), max(pair)) for pair in foes})),
             yields=tuple(sorted(set(_between(of_link, signal.yields)))),
         )
@@ -129,10 +129,7 @@ def _across(signal: Signal, edges: Sequence[str]) -> int:
     return round((found or leaving or [0.0])[0]) % 360
 
 
-def _stages(
-    signal: Signal, limits: Limits, groups: Sequence[SignalGroup], walking_speed_ms: float
-) -> Iterator[StageDefinition]:
-    lengths = {crossing.index: crossing.length_m for crossing in signal.crossings}
+def _stages(signal: Signal, limits: Limits, groups: Sequence[SignalGroup]) -> Iterator[StageDefinition]:
     of_link = {link: group.number for group in groups for link in group.links}
     for number, stage in enumerate(signal.stages):
         shows = {group.number: {stage.state[link] for link in group.links} for group in groups}
@@ -145,7 +142,7 @@ def _stages(
             min_green_s=limits.min_green_s[number],
             max_green_s=limits.max_green_s,
             walks=tuple(
-                Walk(group=of_link[index], walk_s=walk, flash_s=-int(-lengths[index] // walking_speed_ms))
+                Walk(group=of_link[index], walk_s=walk, flash_s=limits.min_green_s[number] - walk)
                 for index, walk in pairs
             ),
         )

@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from greenband.plan.broken import broken
 from greenband.signals import green_lamps
 
 __all__ = ["COMPASS", "Junction", "SignalGroup", "StageDefinition", "Walk"]
@@ -48,9 +49,9 @@ class SignalGroup(_Record):
 
 
 class Walk(_Record):
-    """A crossing in a stage: walk from the stage's start, then flash until the crossing is clear.
+    """A crossing in a stage: walk from the stage's start, then the flash 绿闪, which a minimum green has room for.
 
-    The flash may last into yellow and all-red, see ``StageDefinition.min_green_s``.
+    Who begins to cross as the walk ends has the flash, the yellow and the all-red for the way over.
     """
 
     group: int = Field(ge=1)
@@ -72,7 +73,8 @@ class StageDefinition(_Record):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min_green_s > self.max_green_s:
-            raise ValueError(f"stage {self.name!r}: min_green_s {self.min_green_s} exceeds {self.max_green_s}")
+            text = f"stage {self.name!r}: min_green_s {self.min_green_s} exceeds max_green_s {self.max_green_s}"
+            raise broken("min-green", text, self.min_green_s, f"at most {self.max_green_s}")
         if both := set(self.green) & set(self.permitted):
             raise ValueError(f"stage {self.name!r}: group {min(both)} is both green and permitted")
         return self

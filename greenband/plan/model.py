@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from greenband.errors import BadInput
+from greenband.plan.broken import broken
 from greenband.plan.calendar import DayPlan, ScheduleRow, checked_names
 from greenband.plan.junction import Junction
 
@@ -62,12 +63,14 @@ class TimingPlan(_Record):
     def _adds_up(self) -> Self:
         total = sum(stage.duration_s for stage in self.stages)
         if total != self.cycle_s:
-            raise ValueError(f"signal {self.signal}: stages sum to {total} s, but cycle_s is {self.cycle_s}")
+            text = f"signal {self.signal}: stages sum to {total} s, but cycle_s is {self.cycle_s}"
+            raise broken("sums", text, total, self.cycle_s)
         if self.offset_s >= self.cycle_s:
-            raise ValueError(f"signal {self.signal}: offset_s {self.offset_s} must be below cycle_s {self.cycle_s}")
+            text = f"signal {self.signal}: offset_s {self.offset_s} must be below cycle_s {self.cycle_s}"
+            raise broken("offset", text, self.offset_s, f"below {self.cycle_s}")
         numbers = [stage.stage for stage in self.stages]
         if len(set(numbers)) != len(numbers):
-            raise ValueError(f"signal {self.signal}: a stage appears twice in {numbers}")
+            raise broken("stages", f"signal {self.signal}: a stage appears twice in {numbers}", numbers, "each once")
         return self
 
     def stage_at(self, time_s: int) -> int:
@@ -105,6 +108,7 @@ class Provenance(_Record):
     greenband: str = ""
     sumo: str = ""
     note: str = ""
+    approved_by: str = ""
 
 
 class PlanSet(_Record):
