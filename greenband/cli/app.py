@@ -271,6 +271,35 @@ def export(
 
 
 @app.command()
+def check(
+    plans: Annotated[list[Path] | None, typer.Argument(help="Plan files, or folders that hold one.")] = None,
+    profile: Annotated[str, typer.Option(help="Agency: cn, us, or a YAML file with one's own limits.")] = "cn",
+    waivers: Annotated[Path | None, typer.Option(help="YAML file of findings that are accepted.")] = None,
+    scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If the plan's own is not at hand.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the findings into this file too.")] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules with their sources.")] = False,
+) -> None:
+    """Hold plans against every rule; exit code 1 where one is broken."""
+    from greenband.cli import check as command
+
+    if not command.run(plans or [], profile, waivers, scenario, json, rules):
+        raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="A plan file, or a folder that holds one.")],
+    after: Annotated[Path, typer.Argument(help="The plan to compare it with.")],
+    scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If a plan's own is not at hand.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the changes into this file too.")] = None,
+) -> None:
+    """Say what changes from one plan to another, per junction."""
+    from greenband.cli import diff as command
+
+    command.run(before, after, scenario, json)
+
+
+@app.command()
 def report(
     results: Annotated[list[Path], typer.Argument(help="Files that evaluate --json wrote.")],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from greenband import formats, registry
 from greenband.errors import BadInput
+from greenband.plan.describe import described
+from greenband.plan.model import PlanSet
 from greenband.processes import cores
 from greenband.scenario import Scenario
 
@@ -41,6 +45,20 @@ def periods_of(scenario: Scenario, text: str) -> list[str]:
     for name in names:
         scenario.period(name)
     return names
+
+
+def read_whole(path: Path, scenario: str | None) -> PlanSet:
+    """A plan with junctions and schedule, its scenario's where it has none of its own.
+
+    Raises:
+        BadInput: there is no plan, or nothing says which scenario it is for.
+    """
+    plans = formats.read_plan(path)
+    if plans.whole and scenario is None:
+        return plans
+    if not (scenario or plans.provenance.scenario):
+        raise BadInput(f"{path}: does not say which scenario it is for; name it with --scenario")
+    return described(plans, registry.scenario(scenario or plans.provenance.scenario))
 
 
 def clock(seconds: int) -> str:

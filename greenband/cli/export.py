@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from greenband import formats, registry
-from greenband.cli.common import err
+from greenband.cli.common import err, read_whole
 from greenband.errors import BadInput
-from greenband.plan.describe import described
-from greenband.plan.model import PlanSet
 
 __all__ = ["run"]
 
@@ -22,22 +20,13 @@ def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None) -> 
         _policies(plans, out)
         return
     chosen = formats.names(format)
-    read = [(path, formats.read_plan(path)) for path in plans]
+    read = [(path, read_whole(path, scenario)) for path in plans]
     folders = [out if len(read) == 1 else out / (path.stem if path.is_file() else path.name) for path, _ in read]
     if len(set(folders)) < len(folders):
         raise BadInput("two plans have the same name and would overwrite each other's tables; export them one by one")
     for (path, plan), folder in zip(read, folders, strict=True):
-        files = formats.write(_whole(plan, path, scenario), chosen, folder)
+        files = formats.write(plan, chosen, folder)
         err.print(f"{path}: {len(files)} files in {folder}, plan {plan.content_hash[:12]}", soft_wrap=True)
-
-
-def _whole(plan: PlanSet, path: Path, scenario: str | None) -> PlanSet:
-    """The plan with junctions and schedule, the scenario's where it has none."""
-    if plan.whole:
-        return plan
-    if not (scenario or plan.provenance.scenario):
-        raise BadInput(f"{path}: does not say which scenario it is for; name it with --scenario")
-    return described(plan, registry.scenario(scenario or plan.provenance.scenario))
 
 
 def _policies(paths: Sequence[Path], out: Path) -> None:

@@ -1,0 +1,78 @@
+"""``greenband check``: every rule that a plan must keep, with its source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from greenband.cli.common import err, read_whole
+from greenband.errors import BadInput
+from greenband.files import write_text
+from greenband.plan.rules import RULES, Finding, Profile, Waiver, broken_form, check, load_profile, load_waivers
+
+__all__ = ["run"]
+
+
+def run(
+    paths: Sequence[Path], profile: str, waivers: Path | None, scenario: str | None, out: Path | None, rules: bool
+) -> bool:
+    """Print what is broken; returns whether nothing is."""
+    if rules:
+        err.print(_rules())
+        return True
+    if not paths:
+        raise BadInput("name a plan file, or --rules for the list of rules")
+    asked, accepted = load_profile(profile), load_waivers(waivers) if waivers else []
+    found = {path: _judged(path, scenario, asked, accepted) for path in paths}
+    for path, findings in found.items():
+        _show(path, findings, asked)
+    if out is not None:
+        report = [{"plan": str(path), "findings": [asdict(f) for f in findings]} for path, findings in found.items()]
+        write_text(out, json.dumps({"profile": asked.name, "plans": report}, indent=1, ensure_ascii=False) + "\n")
+    return not any(_counts(finding) for findings in found.values() for finding in findings)
+
+
+def _judged(path: Path, scenario: str | None, profile: Profile, waivers: Sequence[Waiver]) -> list[Finding]:
+    file = path / "plan.json" if path.is_dir() else path
+    if file.suffix == ".json" and (findings := broken_form(file)):
+        return findings
+    return check(read_whole(path, scenario), profile, waivers)
+
+
+def _counts(finding: Finding) -> bool:
+    return finding.severity == "error" and not finding.waived
+
+
+def _show(path: Path, findings: Sequence[Finding], profile: Profile) -> None:
+    errors = sum(map(_counts, findings))
+    verdict = f"{errors} broken" if errors else "no rule broken"
+    err.print(
+        f"{path}: {verdict}, {len(findings) - errors} warnings and waivers; profile {profile.name}", soft_wrap=True
+    )
+    if not findings:
+        return
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in ("rule", "junction", "plan", "where", "found", "required", ""):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        state = f"waived by {finding.waived}" if finding.waived else finding.severity
+        place = (finding.rule, finding.junction, finding.plan, finding.place)
+        table.add_row(*map(escape, (*place, finding.measured, finding.required, state)))
+    err.print(table)
+    for rule in dict.fromkeys(finding.rule for finding in findings):
+        err.print(f"  {rule}: {RULES[rule].title}. {RULES[rule].source}", soft_wrap=True)
+
+
+def _rules() -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in ("rule", "asks for", "source"):
+        table.add_column(column, overflow="fold")
+    for rule in RULES.values():
+        table.add_row(rule.id, escape(rule.title), escape(rule.source))
+    return table
