@@ -118,18 +118,21 @@ def junction_left_out(data: dict[str, Any]) -> None:
     data["plans"]["AM"].pop(next(iter(data["plans"]["AM"])))
 
 
+def out_of_step(data: dict[str, Any]) -> None:
+    first(data)["stages"][0]["green_s"] += 7
+    first(data)["cycle_s"] += 7
+
+
 PLANTED: dict[str, list[Plant]] = {
     "yellow": [shift("yellow_s", -1), shift("yellow_s", 3)],
     "all-red": [shift("all_red_s", -2), shift("all_red_s", 5)],
     "pedestrians": [set_in("stages/0/walks/0/walk_s", 5), set_in("groups/12/crossing_m", 90.0)],
-    "min-green": [shift("green_s", -20, 2), set_in("stages/0/max_green_s", 22), set_in("stages/1/min_green_s", 4)],
+    "min-green": [shift("green_s", -20, 2), set_in("stages/1/max_green_s", 8), set_in("stages/1/min_green_s", 4)],
     "green-flash": [shift("green_flash_s", -3)],
     "minimum-service": [shift("green_s", -20, 2), set_in("stages/0/walks/0/flash_s", 200)],
     "max-red": [set_in("max_red_s", 40)],
     "cycle": [longer_everywhere(300)],
-    "coordination": [
-        lambda data: (first(data)["stages"][0].update(green_s=60), first(data).update(cycle_s=sums(data)))
-    ],
+    "coordination": [out_of_step],
     "conflicts": [everything_green, lamps_that_lie],
     "service": [without_stage],
     "schedule": [many_switches, weekend_forgotten, february_forgotten, junction_left_out],
@@ -275,9 +278,8 @@ def test_plans_of_random_policies_pass_or_are_refused(seed: int, shortest: int, 
     logs = {"AM": [random_log(scenario, random.Random(seed), shortest, longest)]}
     try:
         plans = distil(scenario, logs, "random")
-    except BadInput as error:
-        assert str(error)
-        return
+    except BadInput:
+        return  # with a reason, as every BadInput
     assert errors(described(plans, scenario)) == set()
 
 
