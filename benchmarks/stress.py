@@ -1,7 +1,9 @@
 """A policy against another controller at other demand and with dead detectors, on the same traffic and paired by seed.
 
+
     python benchmarks/stress.py [--subject reference] [--against actuated] [--scenario shixin] [--periods AM,OFF,PM]
-                                [--conditions low,high,dead] [--seeds 0:10] [--jobs 2] [--out benchmarks/results/stress.md]
+                                [--conditions low,high,dead] [--seeds 0:10] [--jobs 2]
+                                [--out benchmarks/results/stress.md]
 
 Cameras of 80 m, or ``sensing=outage``, of which one in ten is dead, the same ones for both: the policy's signal then
 follows its green wave, SUMO's controller has a constant call there (its own detectors stand where the cameras look).
@@ -39,7 +41,8 @@ def main() -> None:
     store = Store(Path("runs", "benchmarks", scenario.name))
     text = (
         f"`python benchmarks/stress.py --subject {options.subject} --against {options.against} --scenario"
-        f" {options.scenario} --periods {options.periods} --conditions {options.conditions} --seeds {options.seeds}`, SUMO {sumo.version_string()}\n\n"
+        f" {options.scenario} --periods {options.periods} --conditions {options.conditions} --seeds {options.seeds}`,"
+        f" SUMO {sumo.version_string()}\n\n"
         f"Delay in s/veh, means over the seeds; the difference is paired by seed, with its 95 % bootstrap interval.\n\n"
         f"| condition | period | {options.against} | {options.subject} | difference | violations |\n"
         "|---|---|---|---|---|---|\n"
