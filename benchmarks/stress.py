@@ -1,6 +1,5 @@
 """A policy against another controller at other demand and with dead detectors, on the same traffic and paired by seed.
 
-
     python benchmarks/stress.py [--subject reference] [--against actuated] [--scenario shixin] [--periods AM,OFF,PM]
                                 [--conditions low,high,dead] [--seeds 0:10] [--jobs 2]
                                 [--out benchmarks/results/stress.md]
