@@ -239,7 +239,7 @@ def plan(
     seeds: Annotated[
         str | None, typer.Option(help="Training seeds to replay a policy or controller on; 10000:10004 by default.")
     ] = None,
-    budget: Annotated[int | None, typer.Option(help="Plans that simopt tries, in simulation.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Plans that the search in simulation tries; 0 for none.")] = None,
     compare: Annotated[str, typer.Option(help="Seeds to compare existing plan, subject and table on.")] = "0:4",
     jobs: Jobs = 0,
     trust: Trust = False,

@@ -13,8 +13,10 @@ from greenband.cli.table import show
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.runner import Task, run_all
+from greenband.evaluation.tuning import Budget, refined
 from greenband.plan.describe import described
 from greenband.plan.distil import distil
+from greenband.plan.greenwave import greenwave
 from greenband.plan.model import PlanSet
 from greenband.plan.planner import Planner
 from greenband.scenario import Scenario
@@ -22,6 +24,9 @@ from greenband.scenario import Scenario
 __all__ = ["make_plans", "run"]
 
 REPLAYED = "10000:10004"  # training seeds from which a plan is distilled, by default
+SEARCHED = 120  # plans that are tried in simulation after that
+MAX_CYCLE_S = 120  # s, of the green wave that is a start of the search too
+MAINLINE = 0.3  # s of delay that 1 s/km on the main road counts as where plans are chosen, as in the policy's training
 
 
 def run(
@@ -44,10 +49,9 @@ def run(
             raise BadInput(f"--seeds {seeds}: {subject} is not replayed to make its plans")
         plans, shown = planner.plan_set(found, periods, jobs, announced), []
     else:
-        plans, shown = (
-            make_plans(named, found, periods, parse_seeds(seeds or REPLAYED), jobs),
-            [named] if subject != "existing" else [],
-        )
+        plans = make_plans(named, found, periods, parse_seeds(seeds or REPLAYED), jobs)
+        plans = searched(plans, found, SEARCHED if budget is None else budget, jobs)
+        shown = [named] if subject != "existing" else []
     plans = described(plans, found)
     path = formats.write(plans, "json", out)[0]
     err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
@@ -66,11 +70,31 @@ def _with_budget(subject: Subject, budget: int | None) -> Subject:
     Raises:
         BadInput: it has none.
     """
-    if budget is None:
+    if budget is None or not isinstance(subject.make(), Planner):
         return subject
     if subject.name != "simopt" or subject.config is None:
-        raise BadInput(f"--budget {budget}: {subject.name} is not tuned in simulation; simopt is")
+        raise BadInput(
+            f"--budget {budget}: {subject.name} is not tuned in simulation; simopt and what is distilled are"
+        )
     return replace(subject, config={**subject.config, "evaluations": budget})
+
+
+def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int) -> PlanSet:
+    """The distilled plans, bettered by a search in simulation that tries so many in each period; none if 0.
+
+    It begins at the distilled plan or at the green wave, whichever does better on validation seeds.
+    """
+    if not budget:
+        return plans
+    name, notes, better = plans.provenance.subject, [plans.provenance.note], {}
+    for period, distilled in plans.plans.items():
+        starts = {"distilled": distilled, "green wave": greenwave(scenario, period, MAX_CYCLE_S).plans}
+        weight = MAINLINE if scenario.mainline else 0.0
+        one = refined(name, scenario, period, starts, Budget(budget), jobs, announced, weight)
+        better[period] = one.plans[period]
+        notes.append(one.provenance.note)
+    origin = plans.provenance.model_copy(update={"note": "; ".join(notes)})
+    return PlanSet(provenance=origin, plans=better)
 
 
 def make_plans(

@@ -1,10 +1,10 @@
 """Tuning of a fixed plan in simulation by the covariance matrix adaptation evolution strategy (CMA-ES).
 
 Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772 (2016), by the author's library pycma. The search
-starts at the green wave. What a signal does is felt there and at the next signals, so each signal has a strategy of its
-own, judged by the time waited at these; one more, for the cycle, is judged by all of it. Every plan that is simulated
-tries one point of each: cooperative coevolution, after Potter and De Jong, A Cooperative Coevolutionary Approach to
-Function Optimization, PPSN III (1994).
+starts at the green wave, or at a plan that is given. What a signal does is felt there and at the next signals, so each
+signal has a strategy of its own, judged by the time waited at these; one more, for the cycle, is judged by all of it.
+Every plan that is simulated tries one point of each: cooperative coevolution, after Potter and De Jong, A Cooperative
+Coevolutionary Approach to Function Optimization, PPSN III (1994).
 
 All plans of a generation meet the traffic of the same training seeds, and the next generation that of fresh ones, so
 that no plan is fitted to one realisation. The plan to keep is chosen by mean delay on validation seeds among the start,
@@ -40,10 +40,10 @@ from greenband.formats import json as plan_json
 from greenband.junction_metrics import Place
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.planner import Watch, plan_set
-from greenband.plan.search import PlanSpace
+from greenband.plan.search import AroundPlans, PlanSpace
 from greenband.scenario import Scenario
 
-__all__ = ["Budget", "tuned"]
+__all__ = ["Budget", "refined", "tuned"]
 
 TRAINING_SEED, VALIDATION_SEED = 10_000, 1_000
 LEAST_EVALUATIONS = 4  # of a generation
@@ -94,13 +94,50 @@ def tuned(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, job
         BadInput: the limits of the signals allow no common cycle.
         SimulationError: SUMO failed.
     """
-    kept = _folder() / f"{_key(scenario, period, max_cycle_s, budget)}.json"
+    space = PlanSpace(scenario, period, max_cycle_s)
+    kept = _folder() / f"{_key(scenario, period, max_cycle_s, budget, _start(period, space))}.json"
+    return _kept(kept, _Search("simopt", "green wave", scenario, period, [space], budget, jobs, watch))
+
+
+def refined(
+    subject: str,
+    scenario: Scenario,
+    period: str,
+    starts: Mapping[str, Plans],
+    budget: Budget,
+    jobs: int,
+    watch: Watch,
+    mainline: float = 0.0,
+) -> PlanSet:
+    """The best plan of a period that a search from one of several plans finds; from the cache or by simulation.
+
+    Args:
+        subject: whom the plans are of.
+        scenario: where.
+        period: when.
+        starts: plans by what they are called; the search begins at the one that does best on the validation seeds.
+        budget: what the search may cost.
+        jobs: simulations at a time.
+        watch: progress, one step a simulation.
+        mainline: s of delay that 1 s/km of travel time on the main road counts as, where plans are chosen.
+
+    Raises:
+        SimulationError: SUMO failed.
+    """
+    spaces = [AroundPlans(scenario, period, plans) for plans in starts.values()]
+    about = [subject, mainline, *starts, *(_start(period, space) for space in spaces)]
+    kept = _folder() / f"{_key(scenario, period, 0, budget, json.dumps(about))}.json"
+    search = _Search(subject, next(iter(starts)), scenario, period, spaces, budget, jobs, watch, mainline)
+    return _kept(kept, search)
+
+
+def _kept(file: Path, search: _Search) -> PlanSet:
     try:
-        return plan_json.read(kept)
+        return plan_json.read(file)
     except BadInput:  # not there, or unusable
-        store = Store(kept.with_suffix(SUFFIX))
-        found = _tune(scenario, period, max_cycle_s, budget, jobs, watch, store)
-        plan_json.write(found, kept)
+        store = Store(file.with_suffix(SUFFIX))
+        found = search.run(store)
+        plan_json.write(found, file)
         store.remove()
     return found
 
@@ -113,7 +150,7 @@ def _folder() -> Path:
     return (Path(root) if root else platformdirs.user_cache_path("greenband")) / "tuned"
 
 
-def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget) -> str:
+def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, start: str) -> str:
     """Hash of all that a tuning depends on: scenario files, period, start of the search, budget, versions."""
     demand = scenario.demand(period)
     content = demand.path.read_bytes() if isinstance(demand, RouteFile) else repr(demand).encode()
@@ -122,7 +159,7 @@ def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget) -> s
         period,
         max_cycle_s,
         asdict(budget),
-        _start(scenario, period, max_cycle_s),
+        start,
     ]
     digest = hashlib.sha256(json.dumps([*about, REVISION, __version__, sumo.version_string()]).encode())
     for name in (scenario.network_file, *scenario.additional_files):
@@ -131,37 +168,63 @@ def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget) -> s
     return digest.hexdigest()[:24]
 
 
-def _start(scenario: Scenario, period: str, max_cycle_s: int) -> str:
-    """Hash of the green wave at which the search starts."""
-    space = PlanSpace(scenario, period, max_cycle_s)
-    return plan_set(scenario, "simopt", {period: space.plans([0.0] * space.dimension)}, "").content_hash
+def _start(period: str, space: PlanSpace) -> str:
+    """Hash of the plans at which a search starts."""
+    return plan_set(space.scenario, "simopt", {period: _origin(space)}, "").content_hash
 
 
-def _tune(
-    scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, jobs: int, watch: Watch, store: Store
-) -> PlanSet:
-    space = PlanSpace(scenario, period, max_cycle_s)
-    start = space.plans([0.0] * space.dimension)
-    size = min(4 + int(3 * math.log(space.dimension)), budget.evaluations)  # pycma's own choice of a generation
-    generations = budget.evaluations // size if space.dimension > 1 else 0
-    training = range(TRAINING_SEED, TRAINING_SEED + generations * budget.seeds)
-    validation = range(VALIDATION_SEED, VALIDATION_SEED + budget.validation_seeds)
-    short = _cut(scenario, period, budget.duration_s)
-    label = f"tuning {scenario.name} {period}: {size * generations} plans by CMA-ES"
-    with watch(label, size * len(training) + 3 * len(validation)) as step:
+def _origin(space: PlanSpace) -> Plans:
+    return space.plans([0.0] * space.dimension)
 
-        def measure(candidates: Sequence[Plans], seeds: Sequence[int], road: Scenario = short) -> list[_Outcome]:
-            return _outcomes(road, period, candidates, seeds, jobs, step, store)
 
-        batches = [training[k : k + budget.seeds] for k in range(0, len(training), budget.seeds)]
-        candidates = [start, *_search(space, size, batches, measure)]
-        delays = [outcome.delay_s for outcome in measure(candidates, validation, scenario)]
-    best = min(range(len(candidates)), key=lambda k: delays[k])
-    note = (
-        f"{period}: best of {size * generations} plans by CMA-ES, {delays[best]:.1f} s/veh on validation seeds"
-        f" {validation[0]} to {validation[-1]} (green wave {delays[0]:.1f})"
-    )
-    return plan_set(scenario, "simopt", {period: candidates[best]}, note, training)
+@dataclass(frozen=True)
+class _Search:
+    """One tuning: from the best of some starts, each in a space of its own."""
+
+    subject: str
+    start_name: str
+    scenario: Scenario
+    period: str
+    spaces: Sequence[PlanSpace]
+    budget: Budget
+    jobs: int
+    watch: Watch
+    mainline: float = 0.0
+
+    def run(self, store: Store) -> PlanSet:
+        """Search, and choose on validation seeds among the starts and what was found."""
+        budget, first = self.budget, self.spaces[0]
+        size = min(4 + int(3 * math.log(first.dimension)), budget.evaluations)  # pycma's own choice of a generation
+        generations = budget.evaluations // size if first.dimension > 1 else 0
+        training = range(TRAINING_SEED, TRAINING_SEED + generations * budget.seeds)
+        validation = range(VALIDATION_SEED, VALIDATION_SEED + budget.validation_seeds)
+        short = _cut(self.scenario, self.period, budget.duration_s)
+        label = f"tuning {self.scenario.name} {self.period}: {size * generations} plans by CMA-ES"
+        with self.watch(label, size * len(training) + (len(self.spaces) + 2) * len(validation)) as step:
+
+            def measure(candidates: Sequence[Plans], seeds: Sequence[int], road: Scenario = short) -> list[_Outcome]:
+                return _outcomes(road, self.period, candidates, seeds, self.jobs, step, store)
+
+            starts = [_origin(space) for space in self.spaces]
+            space = first
+            if len(starts) > 1:
+                space = self.spaces[_least(self._costs(measure(starts, validation, self.scenario)))]
+            batches = [training[k : k + budget.seeds] for k in range(0, len(training), budget.seeds)]
+            candidates = [*starts, *_search(space, size, batches, measure)]
+            outcomes = measure(candidates, validation, self.scenario)
+        best = _least(self._costs(outcomes))
+        note = (
+            f"{self.period}: best of {size * generations} plans by CMA-ES, {outcomes[best].delay_s:.1f} s/veh on"
+            f" validation seeds {validation[0]} to {validation[-1]} ({self.start_name} {outcomes[0].delay_s:.1f})"
+        )
+        return plan_set(self.scenario, self.subject, {self.period: candidates[best]}, note, training)
+
+    def _costs(self, outcomes: Sequence[_Outcome]) -> list[float]:
+        return [outcome.delay_s + self.mainline * outcome.mainline_s_km for outcome in outcomes]
+
+
+def _least(costs: Sequence[float]) -> int:
+    return min(range(len(costs)), key=lambda k: costs[k])
 
 
 def _cut(scenario: Scenario, period: str, duration_s: int) -> Scenario:
@@ -211,9 +274,12 @@ def _joined(space: PlanSpace, parts: Sequence[Sequence[float]]) -> Plans:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a plan did on some seeds: mean delay in s/veh, and by signal the mean of the seconds waited there by all."""
+    """What a plan did on some seeds: mean delay in s/veh, travel time on the main road in s/km (0 where there is none),
+    and by signal the mean of the seconds waited there by all.
+    """
 
     delay_s: float
+    mainline_s_km: float
     by_signal: Mapping[str, float]
 
     def waited_s(self, signals: Iterable[str]) -> float:
@@ -257,6 +323,7 @@ def _outcome(runs: Sequence[Run]) -> _Outcome:
     waited = [{place.id: _waited_s(place) for place in places} for places in junctions]
     return _Outcome(
         mean([run.metrics["delay_s"] for run in runs]),
+        mean([3600 / speed if (speed := run.metrics.get("mainline_speed_kmh", 0.0)) else 0.0 for run in runs]),
         {name: mean([one[name] for one in waited]) for name in waited[0]},
     )
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenband.plan.greenwave import greenwave
-from greenband.plan.search import PlanSpace
+from greenband.plan.search import AroundPlans, PlanSpace
+from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
 
 
@@ -76,3 +77,19 @@ def test_every_point_is_a_plan_within_limits(jincheng: Scenario, seed: int, far:
         for stage in plan.stages:
             assert limits.min_green_s[stage.stage] <= stage.go_s <= limits.max_green_s
             assert plan.cycle_s - stage.go_s <= limits.max_red_s
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (2, 0, 3, 1)])
+def test_around_given_plans_the_origin_is_theirs(shixin_short: Scenario, order: tuple[int, ...]) -> None:
+    start = {
+        name: build_plan(signal, signal.limits(shixin_short.timing), 97, [5, 2, 4, 3], 13 * k, "mine", order)
+        for k, (name, signal) in enumerate(shixin_short.network.signals.items())
+    }
+    space = AroundPlans(shixin_short, "AM", start)
+    origin = space.plans([0.0] * space.dimension)
+    assert {n: (p.cycle_s, p.offset_s, p.stages) for n, p in origin.items()} == {
+        n: (p.cycle_s, p.offset_s, p.stages) for n, p in start.items()
+    }
+    longer = space.plans([5.0, *[0.0] * (space.dimension - 1)])
+    assert {plan.cycle_s for plan in longer.values()} == {107}  # 97 s x exp(0.02 x 5) = 107.2 s
+    assert all([stage.stage for stage in plan.stages] == list(order) for plan in longer.values())
