@@ -158,8 +158,8 @@ def test_frames_are_what_an_engineer_expects(tmp_path: Path) -> None:
 
 
 def test_every_frame_says_what_it_sets(tmp_path: Path) -> None:
-    names = {"A\nM": {"J1": timing(29, 31, 29, 31, offset=37)}}
-    wanted = plan_set(plans=names, day_plans={"d": day((0, "A\nM"))}, schedule=(ScheduleRow(day_plan="d"),))
+    names = {"A\nM\x07": {"J1": timing(29, 31, 29, 31, offset=37)}}
+    wanted = plan_set(plans=names, day_plans={"d": day((0, "A\nM\x07"))}, schedule=(ScheduleRow(day_plan="d"),))
     (path,) = gb20999.export(wanted, tmp_path)
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith("of junction J1 人民路")
@@ -230,14 +230,40 @@ def test_escaped_files_are_a_stream_for_tcp(tmp_path: Path) -> None:
 
 
 def test_only_junctions_with_company_are_coordinated(tmp_path: Path) -> None:
-    names = {"J1": "road", "J2": "road", "J3": "", "J4": ""}
+    names = {"J1": "road", "J2": "road", "J3": "", "J4": "", "J5": "alone"}
     junctions = {name: junction(name, k, coordination=group) for k, (name, group) in enumerate(names.items(), 1)}
     plans = {"AM": {name: timing(20, 25, signal=name) for name in names}, "OFF": {"J1": timing(20, 25)}}
     wanted = plan_set(plans=plans, junctions=junctions, day_plans={"work": day((0, "AM")), "rest": day((0, "AM"))})
     modes = {name: controller_tables(wanted, name).day_plans[0].periods[0].mode for name in names}
-    assert modes == {"J1": 0x23, "J2": 0x23, "J3": 0x21, "J4": 0x21}
-    assert [file.name for file in gb20999.export(wanted, tmp_path)] == [f"controller_{k}_J{k}.hex" for k in range(1, 5)]
+    assert modes == {"J1": 0x23, "J2": 0x23, "J3": 0x21, "J4": 0x21, "J5": 0x21}
+    assert [file.name for file in gb20999.export(wanted, tmp_path)] == [f"controller_{k}_J{k}.hex" for k in range(1, 6)]
     assert [plan.number for plan in controller_tables(wanted, "J2").plans] == [1]
+
+
+def test_a_full_controller_takes_more_frames_than_sequence_numbers(tmp_path: Path) -> None:
+    plans = {"OFF": {"J1": timing(20, 20)}} | {f"P{k}": {"J1": timing(20, 20)} for k in range(127)}
+    days = {"work": day((0, "OFF")), "rest": day((0, "OFF"))} | {f"D{k}": day((0, f"P{k}")) for k in range(126)}
+    wanted = plan_set(plans=plans, day_plans=days)
+    (path,) = gb20999.export(wanted, tmp_path)
+    assert [frame.sequence for frame in sent(path)] == [*range(256), 0, 1]
+    assert gb20999.read(path) == controller_tables(wanted, "J1")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: ControllerPlan(1, 20, 0, 0, (ControllerStage(0, 20),)), "stage 0: stages count from 1"),
+        (lambda: ControllerPlan(1, 0, 0, 1, ()), "0 stages"),
+        (lambda: ControllerDay(1, ()), "0 periods"),
+        (lambda: ControllerDay(1, (ControllerPeriod(0, 0),)), "plan 0: plans count from 1"),
+        (lambda: ControllerDay(1, (ControllerPeriod(0, 1), ControllerPeriod(1440, 1))), "24:00 is no time of day"),
+        (lambda: ControllerRow(1, 1, (0,), (1,), (1,), 1), r"weekdays \[0\]: they are from 1 to 7"),
+        (lambda: ControllerRow(1, 1, (1,), (1,), (32,), 1), r"dates \[32\]: they are from 1 to 31"),
+    ],
+)
+def test_tables_that_no_controller_holds_cannot_be_made(make: Callable[[], object], reason: str) -> None:
+    with pytest.raises(BadInput, match=reason):
+        make()
 
 
 def rows_of(*rows: ScheduleRow, **profile: Any) -> list[ControllerRow]:
