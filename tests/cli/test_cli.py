@@ -178,7 +178,7 @@ def test_a_mistake_in_a_shell(tmp_path: Path) -> None:
 
 
 def test_plan_export_evaluate(tiny: Path, program: Program) -> None:
-    words = ("--seeds", "10000:10002", "--compare", "5", "--period", "AM", "--jobs", "2")
+    words = ("--seeds", "10000:10002", "--compare", "5", "--period", "AM", "--jobs", "2", "--budget", "4")
     done = program("plan", "maxpressure", "-s", tiny, "--out", "made", *words)
     assert done.code == 0, done.err
     assert done.out == ""
