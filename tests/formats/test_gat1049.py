@@ -547,7 +547,7 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes | None, reason: str
             "is no CrossID",
         ),
         (
-            '{"provenance": {"subject": "", "scenario": ""}, "periods": ["", ""], "junctions": {"00000080000007": "J7"}}',
+            '{"provenance": {"subject": "", "scenario": ""}, "periods": ["", ""], "junctions": {"0000008000000A": ""}}',
             "a period is named twice",
         ),
         (" " * 10_000_001, "index.json: more than 10000000 bytes"),
