@@ -218,6 +218,45 @@ def test_a_turn_may_be_always_green_or_only_go_on_red(there: dict[str, Junction]
     assert (groups["NBR"].phases, groups["NBR"].permitted, groups["NBR"].on_red) == ((), (), True)
 
 
+def staged(junction: Junction, *greens: tuple[int, ...]) -> Junction:
+    stages = tuple(junction.stages[0].model_copy(update={"green": green, "lamps": ""}) for green in greens)
+    return junction.model_copy(update={"stages": stages})
+
+
+@pytest.mark.parametrize(
+    ("greens", "seconds", "starts", "ends"),
+    [
+        (  # north leads, then both, then south lags: 2 and 6 do not start together
+            ((7, 8, 9), (1, 2, 7, 8), (1, 2, 3), (4, 5, 10, 11), (6, 12)),
+            (27, 7, 17, 9, 9),
+            {2: 7, 6: 42, 5: 7, 1: 57},
+            {2: 57, 6: 82, 5: 42, 1: 82},
+        ),
+        (  # one turn has a stage for itself, so that ring 1 rests from 42 to 57
+            ((1, 2, 7, 8), (9,), (4, 5, 10, 11), (6, 12)),
+            (27, 7, 17, 9),
+            {2: 7, 6: 7, 5: 42, 4: 57},
+            {2: 42, 6: 42, 5: 57, 4: 82},
+        ),
+    ],
+)
+def test_turns_may_lead_and_rings_may_rest(
+    there: dict[str, Junction],
+    tmp_path: Path,
+    greens: tuple[tuple[int, ...], ...],
+    seconds: tuple[int, ...],
+    starts: dict[int, int],
+    ends: dict[int, int],
+) -> None:
+    plans = plan_set({"J08": staged(there["J08"], *greens)})
+    plans = plans.model_copy(update={"plans": {"AM": {"J08": plan_of("J08", 7, seconds)}}})
+    signal = utdf.read(*utdf.export(plans, tmp_path)).signals[1]
+    assert (signal.offset_s, signal.referenced_to, signal.reference_phases) == (7, 3, (2, 6))
+    phases = {phase.number: phase for phase in signal.phases}
+    assert {number: phases[number].start_s for number in starts} == starts
+    assert {number: phases[number].end_s for number in ends} == ends
+
+
 def crossroads(*bearings: int, turns: tuple[str, ...] = ("through",)) -> Junction:
     groups = [
         SignalGroup.model_validate(
