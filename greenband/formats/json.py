@@ -21,7 +21,7 @@ def export(plans: PlanSet, path: Path) -> list[Path]:
 def write(plans: PlanSet, path: Path) -> None:
     """Write a plan set; the bytes depend on the content alone."""
     data = {"content_hash": plans.content_hash, **plans.model_dump(mode="json")}
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> PlanSet:
