@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -31,9 +31,9 @@ def numbered(junction: Junction, cycle_s: int, blocks: Sequence[Block]) -> Numbe
     Raises:
         NoRings: more than two must be green at the same time, or a ring would have more than four.
     """
-    usual = _usual(junction, blocks)
+    usual = _one_ring_rests(cycle_s, _usual(junction, cycle_s, blocks))
     main = [number for number in (2, 6) if number in usual]
-    if main and not _overlapping(cycle_s, usual):
+    if main and not _overlapping(cycle_s, usual) and len(_rings_alone(cycle_s, usual)) < 2:
         return Numbers(usual, True, tuple(main))
     found = _in_two_rings(cycle_s, _merged(blocks))
     first = _main_blocks(junction, list(found.values()))
@@ -51,12 +51,14 @@ def _main_blocks(junction: Junction, blocks: Sequence[Block]) -> list[Block]:
     return next(main for main in found if main)
 
 
-def _usual(junction: Junction, blocks: Sequence[Block]) -> dict[int, Block]:
+def _usual(junction: Junction, cycle_s: int, blocks: Sequence[Block]) -> dict[int, Block]:
     """Blocks by their usual numbers; none where the approaches do not fit these."""
     vehicles = [block for block in blocks if block.approach]
     found: dict[int, Block] = {}
     for approach in dict.fromkeys(block.approach for block in vehicles):
         of_one = sorted((b for b in vehicles if b.approach == approach), key=lambda b: (_only_far(b), b.start))
+        if len(of_one) == 1 and _alone(cycle_s, of_one[0], blocks) and {"through", "far"} <= of_one[0].turns:
+            of_one = _divided(junction, of_one[0])
         through = THROUGH[round((of_one[0].bearing - _main_bearing(junction, vehicles)) % 360 / 90) % 4]
         if through in found or not all(_only_far(block) for block in of_one[1:]) or len(of_one) > 2:
             return {}
@@ -73,6 +75,37 @@ def _main_bearing(junction: Junction, vehicles: Sequence[Block]) -> int:
 
 def _only_far(block: Block) -> bool:
     return block.turns <= {"far", "back"}
+
+
+def _alone(cycle_s: int, block: Block, blocks: Iterable[Block]) -> bool:
+    return not any(other is not block and _overlap(cycle_s, block, other) for other in blocks)
+
+
+def _divided(junction: Junction, block: Block) -> list[Block]:
+    """An approach that is green alone as two phases that run together, one in each ring."""
+    turning = tuple(number for number in block.groups if junction.group(number).turn in ("far", "back"))
+    others = tuple(number for number in block.groups if number not in turning)
+    return [
+        replace(block, groups=others, turns=block.turns - {"far", "back"}),
+        replace(block, groups=turning, turns=block.turns & {"far", "back"}, walk=0, clearance=0),
+    ]
+
+
+def _rings_alone(cycle_s: int, blocks: Mapping[int, Block]) -> set[int]:
+    """Rings with phases beside which the other one rests; of two rings nothing would say which phase comes first."""
+    return {ring_of(number) for number, block in blocks.items() if _alone(cycle_s, block, blocks.values())}
+
+
+def _one_ring_rests(cycle_s: int, blocks: Mapping[int, Block]) -> dict[int, Block]:
+    """Phases that are on alone moved to ring 1, to the number of their far-side turn, if some lie there already."""
+    if len(_rings_alone(cycle_s, blocks)) < 2:
+        return dict(blocks)
+    moved = {
+        number: FAR_TURN[number]
+        for number in (6, 8)
+        if number in blocks and FAR_TURN[number] not in blocks and _alone(cycle_s, blocks[number], blocks.values())
+    }
+    return {moved.get(number, number): block for number, block in blocks.items()}
 
 
 def _overlapping(cycle_s: int, blocks: Mapping[int, Block]) -> bool:

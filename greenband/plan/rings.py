@@ -7,7 +7,8 @@ road (that of the junction's first stage; 2 is the approach that goes north or e
 same green is one phase, numbered within its ring by its lowest group. Ring 1 holds phases 1 to 4, ring 2 phases 5 to 8.
 
 Stages in which both rings are busy with the same road lie before one barrier, in the order of the plan, so that turns
-lead or lag. A stage for one approach alone has a barrier of its own, with no phase in the other ring, which rests.
+lead or lag. A stage for one approach alone shows its far-side turn in one ring and the rest in the other; where that
+does not divide it, the other ring has no phase before the barrier and rests. Only one ring ever rests.
 
 Groups that are green all the time, and near-side turns that only ever go on red, need no phase. They are listed with
 the through phase of their approach, for tables that give every movement a phase; ``free_groups`` tells them apart.

@@ -163,16 +163,31 @@ def test_a_t_junction_leaves_phases_out() -> None:
     ]
 
 
-def test_an_approach_alone_lets_the_other_ring_rest() -> None:
+def test_an_approach_alone_has_its_turn_and_its_through_traffic_side_by_side() -> None:
     split = junction(FOUR_LEGS, (stage(1, 3), stage(5, 6), stage(7, 8)))
     made = to_rings(split, plan([(0, 30), (1, 10), (2, 15)]))
     assert shape(made) == [
         (2, 1, 1, 1, (1,), 35),
-        (4, 1, 2, 1, (5, 6), 15),
+        (4, 1, 2, 1, (5,), 15),
+        (3, 1, 2, 2, (8,), 20),
         (6, 2, 1, 1, (3,), 35),
-        (8, 2, 3, 1, (7, 8), 20),
+        (7, 2, 2, 1, (6,), 15),
+        (8, 2, 2, 2, (7,), 20),
     ]
-    assert made.starts_s == {2: 0, 6: 0, 4: 35, 8: 50}
+    assert made.starts_s == {2: 0, 6: 0, 4: 35, 7: 35, 3: 50, 8: 50}
+
+
+def test_only_one_ring_rests() -> None:
+    made = to_rings(
+        junction((NORTH, SOUTH, EAST, WEST), (stage(1, 3), stage(5), stage(7))), plan([(0, 30), (1, 10), (2, 15)])
+    )
+    assert shape(made) == [
+        (2, 1, 1, 1, (1,), 35),
+        (4, 1, 2, 1, (5,), 15),
+        (3, 1, 3, 1, (7,), 20),
+        (6, 2, 1, 1, (3,), 35),
+    ]
+    assert made.starts_s == {2: 0, 6: 0, 4: 35, 3: 50}
 
 
 def test_where_approaches_are_no_cross_each_green_is_a_phase() -> None:
