@@ -225,7 +225,7 @@ Record = TypeVar("Record")
 
 
 @cache
-def columns(record: type) -> Mapping[str, Column]:
+def columns(record: type[Any]) -> Mapping[str, Column]:
     """The columns of a record by the names of its fields."""
     hints = get_type_hints(record, include_extras=True)
     return {field.name: hints[field.name].__metadata__[0] for field in fields(record)}
@@ -233,7 +233,8 @@ def columns(record: type) -> Mapping[str, Column]:
 
 def objects_of(index: Index, row: object) -> Iterator[NtcipObject]:
     """The objects of a row."""
-    for name, column in columns(type(row)).items():
+    kind: Any = type(row)  # mypy takes a type for unhashable
+    for name, column in columns(kind).items():
         yield NtcipObject(column, index, getattr(row, name))
 
 
@@ -243,7 +244,8 @@ def rows_of(record: type[Record], found: Mapping[tuple[str, Index], Value]) -> d
     Raises:
         ValueError: a row lacks an object.
     """
-    wanted = columns(record)
+    kind: Any = record
+    wanted = columns(kind)
     names = {column.name for column in wanted.values()}
     rows = {}
     for index in sorted({index for name, index in found if name in names}):

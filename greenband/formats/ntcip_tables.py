@@ -83,7 +83,7 @@ class NtcipTables:
         return cls(unit=unit, **{name: {_plain(index): row for index, row in of.items()} for name, of in rows.items()})
 
 
-def _plain(index: Index) -> int | Index:
+def _plain(index: Index) -> Any:
     return index[0] if len(index) == 1 else index
 
 
