@@ -1,0 +1,103 @@
+"""The tables of one controller as far as timing plans need them, and the list of objects that stands for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from greenband.formats.ntcip_objects import (
+    Action,
+    Column,
+    Event,
+    Index,
+    NtcipObject,
+    Pattern,
+    Phase,
+    ScheduleRow,
+    Sequence,
+    Split,
+    Unit,
+    Value,
+    columns,
+    objects_of,
+    rows_of,
+)
+
+__all__ = ["NtcipTables", "column_of"]
+
+RECORDS: Mapping[str, type] = {  # in the order in which they are set, each after what it refers to
+    "unit": Unit,
+    "phases": Phase,
+    "sequences": Sequence,
+    "splits": Split,
+    "patterns": Pattern,
+    "actions": Action,
+    "events": Event,
+    "schedule": ScheduleRow,
+}
+COLUMNS: Mapping[str, Column] = {
+    column.oid: column for record in RECORDS.values() for column in columns(record).values()
+}
+
+
+@dataclass(frozen=True)
+class NtcipTables:
+    """Rows of the tables by their indices: phase; sequence and ring; split and phase; pattern; action; and so on.
+
+    ``greenband.formats.ntcip_checks.complaints`` says what in them contradicts each other.
+    """
+
+    unit: Unit
+    phases: Mapping[int, Phase]
+    sequences: Mapping[tuple[int, int], Sequence]
+    splits: Mapping[tuple[int, int], Split]
+    patterns: Mapping[int, Pattern]
+    actions: Mapping[int, Action]
+    events: Mapping[tuple[int, int], Event]
+    schedule: Mapping[int, ScheduleRow]
+
+    def objects(self) -> Iterator[NtcipObject]:
+        """All objects in the order in which a controller takes them."""
+        yield from objects_of((0,), self.unit)
+        for name in list(RECORDS)[1:]:
+            for index, row in getattr(self, name).items():
+                yield from objects_of(index if isinstance(index, tuple) else (index,), row)
+
+    @classmethod
+    def of(cls, objects: Iterable[NtcipObject]) -> NtcipTables:
+        """The tables that these objects fill, in any order.
+
+        Raises:
+            ValueError: an object is missing or comes twice.
+        """
+        found: dict[tuple[str, Index], Value] = {}
+        for item in objects:
+            if (item.column.name, item.index) in found:
+                raise ValueError(f"{item.name} ({item.oid}) comes twice")
+            found[item.column.name, item.index] = item.value
+        rows: dict[str, Any] = {name: rows_of(record, found) for name, record in RECORDS.items()}
+        if not rows["unit"]:
+            raise ValueError(f"{next(iter(columns(Unit).values())).name}.0 is missing")
+        unit = rows.pop("unit")[0,]
+        return cls(unit=unit, **{name: {_plain(index): row for index, row in of.items()} for name, of in rows.items()})
+
+
+def _plain(index: Index) -> Any:
+    return index[0] if len(index) == 1 else index
+
+
+def column_of(oid: str) -> tuple[Column, Index]:
+    """The column and the index that a full OID is made of.
+
+    Raises:
+        ValueError: it is not an OID of one of these tables.
+    """
+    for count in (1, 2):
+        prefix, *index = oid.rsplit(".", count)
+        column = COLUMNS.get(prefix)
+        if column and all(part.isascii() and part.isdigit() and len(part) < 6 for part in index):
+            numbers = tuple(int(part) for part in index)
+            if column.takes(numbers) and oid == NtcipObject(column, numbers, 0).oid:
+                return column, numbers
+    raise ValueError(f"{oid[:80]!r} is no object of a timing plan")
