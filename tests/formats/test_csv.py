@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from greenband.errors import BadInput
 from greenband.formats import csv as tables
+from greenband.formats.table import COLUMNS
 from greenband.plan.describe import described
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
 
-FLASH = tables.COLUMNS["green_flash_s"]
+FLASH = COLUMNS["green_flash_s"]
 
 
 def plans(signal: str = "J1", text: str = "main", period: str = "AM", seeds: tuple[int, ...] = (1000, -1)) -> PlanSet:
@@ -132,7 +133,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: int, column: str, value: str
     path = tmp_path / "junction_J1.csv"
     where = (2, 3) if row == 2 and column in ("cycle_s", "reference") else (row,)
     for number in where:
-        edit(path, setter(number, tables.COLUMNS[column], value))
+        edit(path, setter(number, COLUMNS[column], value))
     with pytest.raises(BadInput) as caught:
         tables.read(tmp_path)
     assert f"{path}: {reason}" in str(caught.value)
@@ -141,7 +142,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: int, column: str, value: str
 
 def test_an_edit_is_taken_once_the_index_lets_go_of_the_hashes(tmp_path: Path) -> None:
     tables.export(plans(), tmp_path)
-    edit(tmp_path / "junction_J1.csv", setter(2, tables.COLUMNS["stage_name"], "new"))
+    edit(tmp_path / "junction_J1.csv", setter(2, COLUMNS["stage_name"], "new"))
     edit(tmp_path / "index.csv", setter(2, tables.INDEX_COLUMNS["sha256"], ""))
     with pytest.raises(BadInput, match="another hash"):
         tables.read(tmp_path)
@@ -161,9 +162,9 @@ def test_a_missing_column_or_cell_is_named(tmp_path: Path) -> None:
     tables.export(plans(), tmp_path)
     path = tmp_path / "junction_J1.csv"
     edit(path, lambda rows: rows[1].pop())
-    with pytest.raises(BadInput, match="row 2: 17 cells, but 18 columns"):
+    with pytest.raises(BadInput, match="row 2: 22 cells, but 23 columns"):
         tables.read(tmp_path)
-    edit(path, setter(1, tables.COLUMNS["green_s"], "Green"))
+    edit(path, setter(1, COLUMNS["green_s"], "Green"))
     with pytest.raises(BadInput, match="row 1: no column '绿灯 Green"):
         tables.read(tmp_path)
 
@@ -187,5 +188,5 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes | None, reason: str
 def test_an_id_with_a_bar_cannot_be_written(tmp_path: Path) -> None:
     stage = StageTiming(stage=0, name="", movements=("a|b",), green_s=20, yellow_s=3, all_red_s=2)
     plan = TimingPlan(signal="J1", cycle_s=25, offset_s=0, stages=(stage,))
-    with pytest.raises(BadInput, match="cannot stand in a CSV table"):
+    with pytest.raises(BadInput, match="cannot stand in a timing table"):
         tables.export(PlanSet(provenance=Provenance(subject="", scenario=""), plans={"AM": {"J1": plan}}), tmp_path)
