@@ -58,7 +58,8 @@ def export(plans: PlanSet, folder: Path) -> list[Path]:
     tables = {signal: _table(COLUMNS, stage_rows(plans, signal)) for signal in signals}
     for signal, data in tables.items():
         write_bytes(folder / files[signal], data)
-    rows = [_index_row(plans, signal, files[signal], tables[signal]) for signal in signals]
+    shared = {"content_hash": plans.plans_hash, **origin_cells(plans.provenance)}
+    rows = [{**_index_row(plans, signal, files[signal], tables[signal]), **shared} for signal in signals]
     write_bytes(folder / INDEX, _table(INDEX_COLUMNS, rows))
     return [folder / INDEX, *(folder / files[signal] for signal in signals)]
 
@@ -100,8 +101,6 @@ def _index_row(plans: PlanSet, signal: str, file: str, data: bytes) -> dict[str,
         "name_zh": name_zh,
         "name_en": name_en,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "content_hash": plans.plans_hash,
-        **origin_cells(plans.provenance),
     }
 
 

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from greenband import registry
+from greenband.agents.planned import GreenWave
 from greenband.errors import BadInput
 from greenband.formats import csv as tables
 from greenband.formats.table import COLUMNS
 from greenband.plan.describe import described
+from greenband.plan.junction import Walk
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
@@ -77,7 +80,35 @@ def test_a_table_shows_what_an_engineer_expects(tmp_path: Path, jincheng: Scenar
     assert rows[0]["放行流向 Released flows"] == "北进口右转 北进口直行 南进口右转 南进口直行"
     assert (rows[0]["周期 Cycle (s)"], rows[0]["相位差 Offset (s)"], rows[0]["阶段号 Stage no."]) == ("100", "7", "1")
     assert sum(int(row["阶段时长 Stage time (s)"]) for row in rows) == 100
+    assert {row["运行时段 Times of day"] for row in rows} == {"00:00-24:00"}
+    assert [row["最小绿 Min green (s)"] for row in rows] == ["15", "8", "15", "8"]
+    assert {row["最大绿 Max green (s)"] for row in rows} == {str(jincheng.timing.max_green_s)}
+    assert {row["行人绿 Walk (s)"] for row in rows} == {row["行人绿闪 Ped flash (s)"] for row in rows} == {""}
     assert cells(tmp_path / "index.csv")[1][:4] == [path.name, signal.id, "金城路", "Jincheng Rd"]
+
+
+def test_a_stage_shows_its_longest_walk(tmp_path: Path) -> None:
+    people = registry.scenario("jincheng+people")
+    whole = described(GreenWave().plan_set(people, ["AM"]), people)
+    ((signal, junction),) = whole.junctions.items()
+    walks = (Walk(group=13, walk_s=9, flash_s=20), Walk(group=15, walk_s=7, flash_s=24))
+    stages = (junction.stages[0].model_copy(update={"walks": walks}), *junction.stages[1:])
+    changed = whole.model_copy(update={"junctions": {signal: junction.model_copy(update={"stages": stages})}})
+    tables.export(changed, tmp_path)
+    rows = cells(tmp_path / f"junction_{signal}.csv")
+    of = {row[rows[0].index("阶段号 Stage no.")]: row for row in rows[1:]}
+    columns = [rows[0].index(COLUMNS[key]) for key in ("walk_s", "walk_flash_s")]
+    assert [of["1"][column] for column in columns] == ["7", "24"]
+    assert [of["2"][column] for column in columns] == ["", ""]
+
+
+def test_columns_for_people_need_not_be_there(tmp_path: Path) -> None:
+    tables.export(plans(), tmp_path)
+    for name in ("junction_J1.csv", "junction_J1_x.csv"):
+        edit(tmp_path / name, lambda rows: [row.__setitem__(slice(18, 20), []) for row in rows])
+        edit(tmp_path / name, lambda rows: [row.__setitem__(5, "at noon") for row in rows[1:]])
+    edit(tmp_path / "index.csv", lambda rows: [row.__setitem__(4, "") for row in rows[1:]])
+    assert tables.read(tmp_path) == plans()
 
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
