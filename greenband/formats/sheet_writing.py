@@ -32,7 +32,8 @@ WIDTHS = dict.fromkeys(form.STAGE_COLUMNS, 7.5) | {
 TEXTS = {"signal", "junction_name", "name", "period", "times", "mode", "stage_name", "flows", "movements"}
 WRAPPED = ("name", "times", "stage_name", "flows", "movements")
 SUMMED = ("green_s", "green_flash_s", "yellow_s", "all_red_s", "duration_s")
-AT = {column: f"${get_column_letter(number)}" for number, column in enumerate(form.STAGE_COLUMNS, 1)}
+NUMBERS = {column: number for number, column in enumerate(form.STAGE_COLUMNS, 1)}
+AT = {column: f"${get_column_letter(number)}" for column, number in NUMBERS.items()}
 PICTURE_PX = SIDE_PX // 2
 LEGEND = "北在上 north up;  实线 solid: 保护 protected;  虚线 dashed: 让行 gives way;  蓝 blue bars: 行人过街 crossing"
 UNITS = "时间单位秒 times in seconds;  最小绿、最大绿含绿闪 min and max green include the flash"
@@ -121,7 +122,7 @@ def _junction(page: Page, plans: PlanSet, junction: Junction) -> None:
     row = page.table(HEADINGS_ROW, form.STAGE_COLUMNS)
     for _, stages in groupby(stage_rows(plans, junction.signal), key=lambda cells: cells["number"]):
         row = _plan(page, row, list(stages))
-    _mark_wrong_times(page, row - 1)
+    _looks(page, row - 1)
     last = _pictures(page, row + 1, junction)
     page.sheet.freeze_panes = f"A{HEADINGS_ROW + 1}"
     page.sheet.print_title_rows = f"1:{HEADINGS_ROW}"
@@ -132,24 +133,31 @@ def _plan(page: Page, row: int, stages: Sequence[Mapping[str, object]]) -> int:
     """The rows of a plan and their sums; the row after them."""
     begin = row
     for cells in stages:
-        for number, column in enumerate(form.STAGE_COLUMNS, 1):
-            value = "" if column in PER_PLAN and row > begin else cells[column]
-            page.put(row, number, value, "text" if column in TEXTS else "number")
+        columns = [column for column in form.STAGE_COLUMNS if row == begin or column not in PER_PLAN]
+        _put(page, row, {column: cells[column] for column in columns})
         page.fit_height(row, {str(cells[column]): WIDTHS[column] for column in WRAPPED})
         row += 1
-    sums = {column: sum(int(str(cells[column])) for cells in stages) for column in SUMMED}
-    for number, column in enumerate(form.STAGE_COLUMNS, 1):
-        page.put(row, number, form.SUM if column == "stage" else sums.get(column, ""), "sum")
+    _put(page, row, {column: sum(int(str(cells[column])) for cells in stages) for column in SUMMED})
+    _put(page, row, {"stage": form.SUM})
     time = AT["duration_s"]
-    page.red_where(f"{time}{row}", f"SUM({time}${begin}:{time}${row - 1})<>{AT['cycle_s']}${begin}")
+    page.rule(f"{time}{row}", f"SUM({time}${begin}:{time}${row - 1})<>{AT['cycle_s']}${begin}", "wrong")
     return row + 1
 
 
-def _mark_wrong_times(page: Page, last: int) -> None:
-    """Stage times that are not the sum of their parts turn red."""
-    first, time = HEADINGS_ROW + 1, AT["duration_s"]
+def _put(page: Page, row: int, cells: Mapping[str, object]) -> None:
+    for column, value in cells.items():
+        if value != "":
+            page.put(row, NUMBERS[column], value, "text" if column in TEXTS else "number")
+
+
+def _looks(page: Page, last: int) -> None:
+    """Lines around all cells, also of rows that somebody adds; sums stand out, and stage times that are not sums."""
+    first, time, stage = HEADINGS_ROW + 1, AT["duration_s"], AT["stage"]
     parts = f"SUM({AT['green_s']}{first}:{AT['all_red_s']}{first})"
-    page.red_where(f"{time}{first}:{time}{last}", f"AND(ISNUMBER({AT['stage']}{first}),{time}{first}<>{parts})")
+    page.rule(f"{time}{first}:{time}{last}", f"AND(ISNUMBER({stage}{first}),{time}{first}<>{parts})", "wrong")
+    table = f"{AT['signal']}{first}:{AT['movements']}{last}"
+    page.rule(table, f'{stage}{first}="{form.SUM}"', "sum")
+    page.rule(table, "TRUE", "box")
 
 
 def _pictures(page: Page, row: int, junction: Junction) -> int:

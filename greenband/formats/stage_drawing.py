@@ -63,7 +63,7 @@ def _picture(marks: tuple[Mark, ...], arms: tuple[int, ...], left_hand: bool) ->
     for (_, _, kind, permitted), way in sorted(ways, key=lambda pair: not pair[0][3]):
         _arrow(draw, way, YIELD if permitted else GO, 3 if kind == "bicycle" else 6, dashed=permitted)
     data = io.BytesIO()
-    image.save(data, "PNG", bits=4)
+    image.save(data, "PNG", bits=4, compress_level=3)  # higher ones take twice the time for little
     return data.getvalue()
 
 

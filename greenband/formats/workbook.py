@@ -36,7 +36,14 @@ FORBIDDEN = re.compile(r"[:*?/\\\[\]\x00-\x1f]")  # in the name of a sheet
 UNSTORABLE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|_x[0-9A-Fa-f]{4}_|x005F_")
 FORMULA = ("=", "+", "-", "@")
 A4 = 9
-RED = PatternFill(bgColor="FFFF9999", fill_type="solid")
+LINE = Side("thin", color="FF999999")
+BOX = Border(LINE, LINE, LINE, LINE)
+GREY = "FFE8EEE8"
+RULES = {
+    "box": DifferentialStyle(border=BOX),
+    "sum": DifferentialStyle(font=Font(bold=True), fill=PatternFill(bgColor=GREY, fill_type="solid")),
+    "wrong": DifferentialStyle(fill=PatternFill(bgColor="FFFF9999", fill_type="solid")),
+}
 
 
 def new_book() -> Workbook:
@@ -49,20 +56,22 @@ def new_book() -> Workbook:
 
 
 def _styles() -> Iterator[NamedStyle]:
-    line = Side("thin", color="FF999999")
-    box = Border(line, line, line, line)
     wrapped = Alignment(vertical="center", wrap_text=True)
     centred = Alignment("center", "center", wrap_text=True)
-    grey = PatternFill("solid", "FFE8EEE8")
+    grey = PatternFill("solid", GREY)
     text = "@"  # so that Excel takes what is typed there later for text as well
     looks: dict[str, dict[str, Any]] = {
         "title": {"font": Font(size=14, bold=True)},
         "block": {"font": Font(size=11, bold=True)},
         "plain": {"font": Font(size=9)},
-        "heading": {"font": Font(size=9, bold=True), "border": box, "alignment": centred, "fill": grey},
-        "text": {"font": Font(size=9), "border": box, "alignment": wrapped, "number_format": text},
-        "number": {"font": Font(size=9), "border": box, "alignment": centred},
-        "sum": {"font": Font(size=9, bold=True), "border": box, "alignment": centred, "fill": grey},
+        "heading": {
+            "font": Font(size=9, bold=True),
+            "border": BOX,
+            "alignment": centred,
+            "fill": grey,
+        },
+        "text": {"font": Font(size=9), "border": BOX, "alignment": wrapped, "number_format": text},
+        "number": {"font": Font(size=9), "border": BOX, "alignment": centred},
     }
     for name, look in looks.items():
         yield NamedStyle(f"greenband {name}", **look)
@@ -162,10 +171,9 @@ class Page:
         self.sheet.add_image(image, f"{get_column_letter(column)}{row}")
         self.sheet.row_dimensions[row].height = side_px * 0.75 + 6
 
-    def red_where(self, cells: str, formula: str) -> None:
-        """Turn cells red where a formula, said for the first of them, holds."""
-        rule = Rule("expression", dxf=DifferentialStyle(fill=RED), formula=[formula])
-        self.sheet.conditional_formatting.add(cells, rule)
+    def rule(self, cells: str, formula: str, look: str) -> None:
+        """A look for cells, empty ones as well, where a formula holds that is said for the first of them."""
+        self.sheet.conditional_formatting.add(cells, Rule("expression", dxf=RULES[look], formula=[formula]))
 
 
 def _set_up_print(sheet: Worksheet, content_hash: str) -> None:
