@@ -258,16 +258,24 @@ def plan(
 def export(
     plans: Annotated[list[Path], typer.Argument(help="Plan files, or folders that hold one; policies for onnx.")],
     out: Annotated[Path, typer.Option(help="Folder for the tables.")],
-    format: Annotated[str, typer.Option(help="json, csv, sumo, a list of them, or all; or onnx.")] = "all",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="json, csv, sheet, sumo, gat1049, gb20999, ntcip, utdf, gmns, a list of them, or all; or onnx."
+        ),
+    ] = "all",
     scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If the plan's own is not at hand.")] = None,
+    jobs: Jobs = 0,
 ) -> None:
     """Write timing tables for controllers; or a policy itself, with --format onnx, for programs without torch.
 
-    ONNX needs the extra packages of greenband[onnx].
+    Exit code 1 if all formats were asked for and one of them cannot hold a plan. ONNX needs the extra packages of
+    greenband[onnx].
     """
     from greenband.cli import export as command
 
-    command.run(plans, out, format, scenario)
+    if not command.run(plans, out, format, scenario, jobs):
+        raise typer.Exit(1)
 
 
 @app.command()

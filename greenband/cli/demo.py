@@ -70,7 +70,7 @@ def _train(scenario: str, period: str, minutes: float, jobs: int, out: Path) -> 
 def _export(policy: Path, scenario: Scenario, period: str, jobs: int, out: Path) -> Path:
     plans = make_plans(resolve(str(policy)), scenario, [period], PLAN_SEEDS, jobs)
     tables = out / "tables"
-    files = formats.write(described(plans, scenario), "all", tables)
+    files = formats.write(described(plans, scenario), "all", tables).all()
     err.print(f"{len(files)} files in {tables}", soft_wrap=True)
     return tables / "csv"
 

@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from greenband import formats, registry
-from greenband.cli.common import err, read_whole
+from greenband.cli.common import counting, err, processes, read_whole
 from greenband.errors import BadInput
+from greenband.formats import Written
 
 __all__ = ["run"]
 
 ONNX = "onnx"  # the one format of policies; all others are of plans
+Job = tuple[Path, Path, str, str | None]  # plan, folder, formats, scenario
 
 
-def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None) -> None:
-    """Write every plan in the formats asked for; several plans go to a folder each."""
+def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None, jobs: int) -> bool:
+    """Write every plan in the formats asked for, several plans to a folder each; returns whether none was refused."""
     if format == ONNX:
         _policies(plans, out)
-        return
-    chosen = formats.names(format)
-    read = [(path, read_whole(path, scenario)) for path in plans]
-    folders = [out if len(read) == 1 else out / (path.stem if path.is_file() else path.name) for path, _ in read]
-    if len(set(folders)) < len(folders):
+        return True
+    formats.names(format)
+    folders = {path: out if len(plans) == 1 else out / (path.stem if path.is_file() else path.name) for path in plans}
+    if len(set(folders.values())) < len(plans):
         raise BadInput("two plans have the same name and would overwrite each other's tables; export them one by one")
-    for (path, plan), folder in zip(read, folders, strict=True):
-        files = formats.write(plan, chosen, folder)
-        err.print(f"{path}: {len(files)} files in {folder}, plan {plan.content_hash[:12]}", soft_wrap=True)
+    tasks = [(path, folder, format, scenario) for path, folder in folders.items()]
+    failed = {path: outcome for path, outcome in _exported(tasks, processes(jobs)) if not _told(path, outcome, folders)}
+    if bad := {path: outcome for path, outcome in failed.items() if isinstance(outcome, BadInput)}:
+        first = next(iter(bad.values()))
+        raise first if len(plans) == 1 else BadInput(f"{len(bad)} of {len(plans)} plans not exported, see above")
+    return not failed
+
+
+def _exported(tasks: Sequence[Job], jobs: int) -> Iterator[tuple[Path, Written | BadInput]]:
+    """Outcomes as they come; each plan is in memory only while it is written."""
+    if len(tasks) == 1 or jobs == 1:
+        yield from ((task[0], _export(task)) for task in tasks)
+        return
+    with (
+        ProcessPoolExecutor(min(jobs, len(tasks)), multiprocessing.get_context("spawn")) as pool,
+        counting("exporting", len(tasks)) as step,
+    ):
+        pending = {pool.submit(_export, task): task[0] for task in tasks}
+        for future in as_completed(pending):
+            step()
+            yield pending[future], future.result()
+
+
+def _export(task: Job) -> Written | BadInput:
+    """One plan; what is wrong with it comes back, so that the others go on."""
+    path, folder, format, scenario = task
+    try:
+        return formats.write(read_whole(path, scenario), format, folder)
+    except BadInput as error:
+        return error
+
+
+def _told(path: Path, outcome: Written | BadInput, folders: Mapping[Path, Path]) -> bool:
+    """Say what became of a plan; whether all went well."""
+    if isinstance(outcome, BadInput):
+        if len(folders) > 1:
+            err.print(f"{path}: {outcome}", soft_wrap=True, markup=False)
+        return False
+    err.print(f"{path}: {len(outcome.all())} files in {folders[path]}", soft_wrap=True, markup=False)
+    for name, reason in outcome.refused.items():
+        err.print(f"  not as {name}: {reason}", soft_wrap=True, markup=False)
+    return not outcome.refused
 
 
 def _policies(paths: Sequence[Path], out: Path) -> None:

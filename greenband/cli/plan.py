@@ -53,7 +53,7 @@ def run(
         plans = searched(plans, found, SEARCHED if budget is None else budget, jobs)
         shown = [named] if subject != "existing" else []
     plans = described(plans, found)
-    path = formats.write(plans, "json", out)[0]
+    path = formats.write(plans, "json", out).all()[0]
     err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
     err.print(plans.provenance.note, soft_wrap=True)
     subjects = [resolve("existing"), *shown, resolve(str(path))]

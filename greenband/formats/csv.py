@@ -1,8 +1,7 @@
 """Timing tables as CSV: one file per junction 配时方案表, one row per stage, and an index.
 
-UTF-8 with a byte-order mark and CRLF, so that Excel shows Chinese. Headings follow the usual Chinese timing table, with
-English after them. Pedestrian columns are left out, not left empty, as long as plans hold no pedestrian times. Columns
-for people (names, control mode, directions of flow, plan number) are not read back; every other cell is checked.
+UTF-8 with a byte-order mark and CRLF, so that Excel shows Chinese. ``greenband.formats.table`` says what the columns
+are and which are read back.
 
 A plan's rows stand in the order of its stages; its 相位差 is when the first of them turns green, counted from midnight
 modulo the cycle. ``index.csv`` names each file with its SHA-256, and the plan set with its content hash and provenance;
@@ -15,41 +14,19 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
-
-from pydantic import ValidationError
 
 from greenband.errors import BadInput
 from greenband.files import write_bytes
-from greenband.plan.junction import SignalGroup
-from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
+from greenband.formats.table import COLUMNS, ORIGIN, READ, Row, origin_cells, plan_of, provenance_of, stage_rows
+from greenband.formats.wording import names
+from greenband.plan.model import PlanSet, TimingPlan
 
-__all__ = ["COLUMNS", "INDEX", "export", "flow_in_words", "read"]
+__all__ = ["INDEX", "INDEX_COLUMNS", "export", "read"]
 
 INDEX = "index.csv"
-COLUMNS = {
-    "signal": "路口编号 Junction",
-    "junction_name": "路口名称 Junction name",
-    "number": "方案号 Plan no.",
-    "name": "方案名称 Plan name",
-    "period": "时段 Period",
-    "mode": "控制方式 Control mode",
-    "cycle_s": "周期 Cycle (s)",
-    "offset_s": "相位差 Offset (s)",
-    "reference": "协调相位 Reference stage",
-    "stage": "阶段号 Stage no.",
-    "stage_name": "阶段名称 Stage name",
-    "flows": "放行流向 Released flows",
-    "movements": "流向编号 Movement ids",
-    "green_s": "绿灯 Green (s)",
-    "green_flash_s": "绿闪 Green flash (s)",
-    "yellow_s": "黄灯 Yellow (s)",
-    "all_red_s": "全红 All-red (s)",
-    "duration_s": "阶段时长 Stage time (s)",
-}
 INDEX_COLUMNS = {
     "file": "文件 File",
     "signal": "路口编号 Junction",
@@ -57,38 +34,17 @@ INDEX_COLUMNS = {
     "name_en": "路口英文名 Junction name (en)",
     "sha256": "文件校验 SHA-256",
     "content_hash": "方案校验 Plan set hash",
-    "subject": "来源 Made by",
-    "scenario": "场景 Scenario",
-    "seeds": "随机种子 Seeds",
-    "greenband": "greenband",
-    "sumo": "SUMO",
-    "note": "备注 Note",
+    **ORIGIN,
 }
-MODE = "固定配时 fixed time"
-BETWEEN = " | "  # SUMO allows no bar in an id
 FORMULA = "=+-@\t\r\n'＝＋－＠"  # first characters that make a spreadsheet compute a cell, and the mark itself
-FROM = ("南", "西南", "西", "西北", "北", "东北", "东", "东南")  # where a traveller of bearing 0, 45, ... comes from
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row of a table with its place, so that every complaint can name it."""
+class _Row(Row):
+    headings: Mapping[str, str]
 
-    path: Path
-    number: int
-    cells: dict[str, str]
-    headings: dict[str, str]
-
-    def fail(self, column: str, allowed: str) -> NoReturn:
-        heading, value = self.headings[column], self.cells[column]
-        raise BadInput(f"{self.path}: row {self.number}, column {heading!r}: {value!r} is not allowed: {allowed}")
-
-    def whole(self, column: str, least: int = 0) -> int:
-        """A whole number of at least ``least``."""
-        text = self.cells[column].strip()
-        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
-            self.fail(column, f"it must be a whole number from {least} up")
-        return int(text)
+    def place(self, column: str) -> str:
+        return f"row {self.number}, column {self.headings[column]!r}"
 
 
 def export(plans: PlanSet, folder: Path) -> list[Path]:
@@ -99,10 +55,11 @@ def export(plans: PlanSet, folder: Path) -> list[Path]:
     """
     signals = list(dict.fromkeys(plan.signal for _, plan in plans))
     files = _file_names(signals)
-    tables = {signal: _table(COLUMNS, _junction_rows(plans, signal)) for signal in signals}
+    tables = {signal: _table(COLUMNS, stage_rows(plans, signal)) for signal in signals}
     for signal, data in tables.items():
         write_bytes(folder / files[signal], data)
-    rows = [_index_row(plans, signal, files[signal], tables[signal]) for signal in signals]
+    shared = {"content_hash": plans.plans_hash, **origin_cells(plans.provenance)}
+    rows = [{**_index_row(plans, signal, files[signal], tables[signal]), **shared} for signal in signals]
     write_bytes(folder / INDEX, _table(INDEX_COLUMNS, rows))
     return [folder / INDEX, *(folder / files[signal] for signal in signals)]
 
@@ -136,73 +93,15 @@ def _plain(cell: str) -> str:
     return cell.removeprefix("'")
 
 
-def _junction_rows(plans: PlanSet, signal: str) -> Iterator[dict[str, object]]:
-    periods = [(period, of[signal]) for period, of in plans.plans.items() if signal in of]
-    for number, (period, plan) in enumerate(periods, 1):
-        for stage in plan.stages:
-            if any("|" in movement or not movement.strip() == movement != "" for movement in stage.movements):
-                raise BadInput(
-                    f"junction {signal}: a movement id in {list(stage.movements)} cannot stand in a CSV table"
-                )
-            yield {
-                "signal": signal,
-                "junction_name": _names(plans, signal)[0],
-                "number": number,
-                "name": plan.name,
-                "period": period,
-                "mode": MODE,
-                "cycle_s": plan.cycle_s,
-                "offset_s": plan.offset_s,
-                "reference": plan.stages[0].stage + 1,
-                "stage": stage.stage + 1,
-                "stage_name": stage.name,
-                "flows": _flows(plans, stage, signal),
-                "movements": BETWEEN.join(stage.movements),
-                "green_s": stage.green_s,
-                "green_flash_s": stage.green_flash_s,
-                "yellow_s": stage.yellow_s,
-                "all_red_s": stage.all_red_s,
-                "duration_s": stage.duration_s,
-            }
-
-
 def _index_row(plans: PlanSet, signal: str, file: str, data: bytes) -> dict[str, object]:
-    name_zh, name_en = _names(plans, signal)
-    origin = plans.provenance
+    name_zh, name_en = names(plans, signal)
     return {
         "file": file,
         "signal": signal,
         "name_zh": name_zh,
         "name_en": name_en,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "content_hash": plans.plans_hash,
-        "seeds": " ".join(str(seed) for seed in origin.seeds),
-        **origin.model_dump(exclude={"seeds", "approved_by"}),
     }
-
-
-def _names(plans: PlanSet, signal: str) -> tuple[str, str]:
-    junction = plans.junctions.get(signal)
-    return (junction.name_zh, junction.name_en) if junction else ("", "")
-
-
-def _flows(plans: PlanSet, stage: StageTiming, signal: str) -> str:
-    """Released flows in words, such as 南进口直行, as far as the plan set knows the movements."""
-    junction = plans.junctions.get(signal)
-    if junction is None:
-        return ""
-    known = {group.movement: group for group in junction.groups}
-    return " ".join(flow_in_words(known[m], junction.left_hand) for m in stage.movements if m in known)
-
-
-def flow_in_words(group: SignalGroup, left_hand: bool) -> str:
-    """What a signal group releases, such as 南进口直行: the side from which it comes, and where it goes."""
-    return f"{FROM[round(group.bearing / 45) % 8]}进口{_turn(group, left_hand)}"
-
-
-def _turn(group: SignalGroup, left_hand: bool) -> str:
-    near, far = ("左转", "右转") if left_hand else ("右转", "左转")
-    return {"through": "直行", "near": near, "far": far, "back": "掉头", "crossing": "行人"}[group.turn]
 
 
 def read(folder: Path) -> PlanSet:
@@ -215,7 +114,7 @@ def read(folder: Path) -> PlanSet:
     plans: dict[str, dict[str, TimingPlan]] = {}
     for row in index:
         path = folder / _file(row)
-        for period, plan in _junction(path, _plain(row.cells["signal"])):
+        for period, plan in _junction(path, row.cells["signal"]):
             if plan.signal in plans.setdefault(period, {}):
                 row.fail("signal", "the junction stands in the index twice")
             plans[period][plan.signal] = plan
@@ -225,7 +124,7 @@ def read(folder: Path) -> PlanSet:
                 f"{path}: altered since it was written: its SHA-256 is not the one in {INDEX};"
                 " empty that cell and the plan set hash to accept the change"
             )
-    found = PlanSet(provenance=_provenance(index[0]), plans=plans)
+    found = PlanSet(provenance=provenance_of(index[0]), plans=plans)
     stated = index[0].cells["content_hash"].strip()
     if stated and stated != found.plans_hash:
         index[0].fail("content_hash", "the tables' plans have another hash; a table is missing or altered")
@@ -237,14 +136,6 @@ def _file(row: _Row) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.~-]+\.csv", name) or name == INDEX:
         row.fail("file", "it must be the name of a .csv file in the same folder")
     return name
-
-
-def _provenance(row: _Row) -> Provenance:
-    seeds = row.cells["seeds"].split()
-    if not all(re.fullmatch(r"'?-?[0-9]{1,18}", seed) for seed in seeds):
-        row.fail("seeds", "it must be whole numbers with a blank between")
-    texts = {key: _plain(row.cells[key]) for key in ("subject", "scenario", "greenband", "sumo", "note")}
-    return Provenance(seeds=tuple(int(_plain(seed)) for seed in seeds), **texts)
 
 
 def _rows(path: Path, columns: dict[str, str]) -> list[_Row]:
@@ -272,7 +163,7 @@ def _rows(path: Path, columns: dict[str, str]) -> list[_Row]:
             continue
         if len(line) != len(headings):
             raise BadInput(f"{path}: row {number}: {len(line)} cells, but {len(headings)} columns")
-        rows.append(_Row(path, number, {column: line[place] for column, place in places.items()}, columns))
+        rows.append(_Row(path, number, {column: _plain(line[place]) for column, place in places.items()}, columns))
     if not rows:
         raise BadInput(f"{path}: no rows below the headings")
     return rows
@@ -281,44 +172,9 @@ def _rows(path: Path, columns: dict[str, str]) -> list[_Row]:
 def _junction(path: Path, signal: str) -> Iterator[tuple[str, TimingPlan]]:
     """All plans in a junction's table, by period."""
     periods: dict[str, list[_Row]] = {}
-    for row in _rows(path, COLUMNS):
-        if _plain(row.cells["signal"]) != signal:
+    for row in _rows(path, {column: COLUMNS[column] for column in READ}):
+        if row.cells["signal"] != signal:
             row.fail("signal", f"the index files this table under {signal!r}")
-        periods.setdefault(_plain(row.cells["period"]), []).append(row)
+        periods.setdefault(row.cells["period"], []).append(row)
     for period, rows in periods.items():
-        yield period, _plan(rows, signal, period)
-
-
-def _plan(rows: Sequence[_Row], signal: str, period: str) -> TimingPlan:
-    first = rows[0]
-    for row in rows[1:]:
-        for column in ("name", "cycle_s", "offset_s", "reference"):
-            if row.cells[column] != first.cells[column]:
-                row.fail(column, f"row {first.number} of the same plan has {first.cells[column]!r}")
-    stages = tuple(_stage(row) for row in rows)
-    if first.whole("reference", 1) != stages[0].stage + 1:
-        first.fail("reference", f"it must be the first stage of the plan, {stages[0].stage + 1}")
-    cycle, offset = first.whole("cycle_s", 1), first.whole("offset_s")
-    name = _plain(first.cells["name"])
-    try:
-        return TimingPlan(signal=signal, name=name, cycle_s=cycle, offset_s=offset, stages=stages)
-    except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        place = f"rows {first.number} to {rows[-1].number}, period {period}"
-        raise BadInput(f"{first.path}: {place}: {message}") from error
-
-
-def _stage(row: _Row) -> StageTiming:
-    movements = _plain(row.cells["movements"])
-    stage = StageTiming(
-        stage=row.whole("stage", 1) - 1,
-        name=_plain(row.cells["stage_name"]),
-        movements=tuple(movements.split(BETWEEN)) if movements else (),
-        green_s=row.whole("green_s"),
-        green_flash_s=row.whole("green_flash_s"),
-        yellow_s=row.whole("yellow_s"),
-        all_red_s=row.whole("all_red_s"),
-    )
-    if row.whole("duration_s") != stage.duration_s:
-        row.fail("duration_s", f"green, flash, yellow and all-red of this row sum to {stage.duration_s}")
-    return stage
+        yield period, plan_of(rows, signal, period)

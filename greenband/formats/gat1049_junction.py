@@ -12,8 +12,8 @@ from itertools import product
 from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput
-from greenband.formats.csv import flow_in_words
 from greenband.formats.gat1049_message import name_node, node, number_node, numbers_node
+from greenband.formats.wording import flow_in_words
 from greenband.plan.junction import Junction, SignalGroup
 from greenband.plan.model import TimingPlan
 

@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from greenband import registry
+from greenband.agents.planned import GreenWave
 from greenband.errors import BadInput
 from greenband.formats import csv as tables
+from greenband.formats.table import COLUMNS
 from greenband.plan.describe import described
+from greenband.plan.junction import Walk
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
 
-FLASH = tables.COLUMNS["green_flash_s"]
+FLASH = COLUMNS["green_flash_s"]
 
 
 def plans(signal: str = "J1", text: str = "main", period: str = "AM", seeds: tuple[int, ...] = (1000, -1)) -> PlanSet:
@@ -76,7 +80,35 @@ def test_a_table_shows_what_an_engineer_expects(tmp_path: Path, jincheng: Scenar
     assert rows[0]["放行流向 Released flows"] == "北进口右转 北进口直行 南进口右转 南进口直行"
     assert (rows[0]["周期 Cycle (s)"], rows[0]["相位差 Offset (s)"], rows[0]["阶段号 Stage no."]) == ("100", "7", "1")
     assert sum(int(row["阶段时长 Stage time (s)"]) for row in rows) == 100
+    assert {row["运行时段 Times of day"] for row in rows} == {"00:00-24:00"}
+    assert [row["最小绿 Min green (s)"] for row in rows] == ["15", "8", "15", "8"]
+    assert {row["最大绿 Max green (s)"] for row in rows} == {str(jincheng.timing.max_green_s)}
+    assert {row["行人绿 Walk (s)"] for row in rows} == {row["行人绿闪 Ped flash (s)"] for row in rows} == {""}
     assert cells(tmp_path / "index.csv")[1][:4] == [path.name, signal.id, "金城路", "Jincheng Rd"]
+
+
+def test_a_stage_shows_its_longest_walk(tmp_path: Path) -> None:
+    people = registry.scenario("jincheng+people")
+    whole = described(GreenWave().plan_set(people, ["AM"]), people)
+    ((signal, junction),) = whole.junctions.items()
+    walks = (Walk(group=13, walk_s=9, flash_s=20), Walk(group=15, walk_s=7, flash_s=24))
+    stages = (junction.stages[0].model_copy(update={"walks": walks}), *junction.stages[1:])
+    changed = whole.model_copy(update={"junctions": {signal: junction.model_copy(update={"stages": stages})}})
+    tables.export(changed, tmp_path)
+    rows = cells(tmp_path / f"junction_{signal}.csv")
+    of = {row[rows[0].index("阶段号 Stage no.")]: row for row in rows[1:]}
+    columns = [rows[0].index(COLUMNS[key]) for key in ("walk_s", "walk_flash_s")]
+    assert [of["1"][column] for column in columns] == ["7", "24"]
+    assert [of["2"][column] for column in columns] == ["", ""]
+
+
+def test_columns_for_people_need_not_be_there(tmp_path: Path) -> None:
+    tables.export(plans(), tmp_path)
+    for name in ("junction_J1.csv", "junction_J1_x.csv"):
+        edit(tmp_path / name, lambda rows: [row.__setitem__(slice(18, 20), []) for row in rows])
+        edit(tmp_path / name, lambda rows: [row.__setitem__(5, "at noon") for row in rows[1:]])
+    edit(tmp_path / "index.csv", lambda rows: [row.__setitem__(4, "") for row in rows[1:]])
+    assert tables.read(tmp_path) == plans()
 
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -132,7 +164,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: int, column: str, value: str
     path = tmp_path / "junction_J1.csv"
     where = (2, 3) if row == 2 and column in ("cycle_s", "reference") else (row,)
     for number in where:
-        edit(path, setter(number, tables.COLUMNS[column], value))
+        edit(path, setter(number, COLUMNS[column], value))
     with pytest.raises(BadInput) as caught:
         tables.read(tmp_path)
     assert f"{path}: {reason}" in str(caught.value)
@@ -141,7 +173,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: int, column: str, value: str
 
 def test_an_edit_is_taken_once_the_index_lets_go_of_the_hashes(tmp_path: Path) -> None:
     tables.export(plans(), tmp_path)
-    edit(tmp_path / "junction_J1.csv", setter(2, tables.COLUMNS["stage_name"], "new"))
+    edit(tmp_path / "junction_J1.csv", setter(2, COLUMNS["stage_name"], "new"))
     edit(tmp_path / "index.csv", setter(2, tables.INDEX_COLUMNS["sha256"], ""))
     with pytest.raises(BadInput, match="another hash"):
         tables.read(tmp_path)
@@ -161,9 +193,9 @@ def test_a_missing_column_or_cell_is_named(tmp_path: Path) -> None:
     tables.export(plans(), tmp_path)
     path = tmp_path / "junction_J1.csv"
     edit(path, lambda rows: rows[1].pop())
-    with pytest.raises(BadInput, match="row 2: 17 cells, but 18 columns"):
+    with pytest.raises(BadInput, match="row 2: 22 cells, but 23 columns"):
         tables.read(tmp_path)
-    edit(path, setter(1, tables.COLUMNS["green_s"], "Green"))
+    edit(path, setter(1, COLUMNS["green_s"], "Green"))
     with pytest.raises(BadInput, match="row 1: no column '绿灯 Green"):
         tables.read(tmp_path)
 
@@ -187,5 +219,5 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes | None, reason: str
 def test_an_id_with_a_bar_cannot_be_written(tmp_path: Path) -> None:
     stage = StageTiming(stage=0, name="", movements=("a|b",), green_s=20, yellow_s=3, all_red_s=2)
     plan = TimingPlan(signal="J1", cycle_s=25, offset_s=0, stages=(stage,))
-    with pytest.raises(BadInput, match="cannot stand in a CSV table"):
+    with pytest.raises(BadInput, match="cannot stand in a timing table"):
         tables.export(PlanSet(provenance=Provenance(subject="", scenario=""), plans={"AM": {"J1": plan}}), tmp_path)

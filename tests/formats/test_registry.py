@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,14 +24,22 @@ def plans(scenario: Scenario) -> PlanSet:
 
 
 def test_every_format_reads_back_what_it_wrote(shixin_short: Scenario, tmp_path: Path) -> None:
-    files = formats.write(described(plans(shixin_short), shixin_short), "all", tmp_path)
-    assert [str(file.relative_to(tmp_path)) for file in files] == [
+    written = formats.write(described(plans(shixin_short), shixin_short), "all", tmp_path)
+    assert not written.refused
+    named = [file for name in ("json", "csv", "sheet", "sumo") for file in written.files[name]]
+    assert [str(file.relative_to(tmp_path)) for file in named] == [
         "plan.json",
         *("csv/index.csv", *(f"csv/junction_{name}.csv" for name in shixin_short.network.signals)),
+        "sheet/timing.xlsx",
         "plan.add.xml",
     ]
-    for place in ("plan.json", "plan.add.xml", "csv", "csv/index.csv", "."):
+    for place in ("plan.json", "plan.add.xml", "sheet/timing.xlsx", "csv", "csv/index.csv", "."):
         assert formats.read_plan(tmp_path / place).plans == plans(shixin_short).plans
+    manifest = json.loads((tmp_path / formats.MANIFEST).read_text())
+    assert set(manifest["files"]) == set(formats.FORMATS)
+    for files in manifest["files"].values():
+        for file, digest in files.items():
+            assert hashlib.sha256((tmp_path / file).read_bytes()).hexdigest() == digest
     assert formats.read_plan(tmp_path) == described(plans(shixin_short), shixin_short)
     assert not [file for file in tmp_path.rglob("*") if file.name.startswith(".")]
 
@@ -43,7 +54,7 @@ def test_names_come_from_text_or_list() -> None:
     assert formats.names(["sumo"]) == ["sumo"]
     assert formats.names("all") == list(formats.FORMATS)
     with pytest.raises(
-        UnknownName, match="unknown format 'jsn': choose from all, csv, json, sumo; did you mean 'json'"
+        UnknownName, match=r"unknown format 'jsn': choose from all, csv, gat1049, .*; did you mean 'json'"
     ):
         formats.names("jsn")
     with pytest.raises(BadInput, match="no format named"):
@@ -65,3 +76,21 @@ def test_a_place_that_cannot_be_written_is_named(jincheng: Scenario, tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"file.*cannot be written"):
         formats.write(plans(jincheng), "json", tmp_path / "file")
+
+
+def test_a_format_that_cannot_hold_the_plans_is_told_and_the_others_are_written(
+    jincheng: Scenario, tmp_path: Path
+) -> None:
+    """NTCIP holds cycles up to 255 s."""
+    (signal,) = jincheng.network.signals.values()
+    limits = replace(signal.limits(jincheng.timing), max_green_s=200)
+    plan = build_plan(signal, limits, 280, [3, 1, 2, 1])
+    found = PlanSet(provenance=Provenance(subject="hand", scenario=jincheng.name), plans={"AM": {signal.id: plan}})
+    whole = described(found, jincheng)
+    written = formats.write(whole, "all", tmp_path)
+    assert "ntcip" in written.refused
+    assert "255" in written.refused["ntcip"]
+    assert set(written.files) == set(formats.FORMATS) - set(written.refused)
+    assert json.loads((tmp_path / formats.MANIFEST).read_text())["refused"] == written.refused
+    with pytest.raises(BadInput, match="255"):
+        formats.write(whole, "json,ntcip", tmp_path / "named")
