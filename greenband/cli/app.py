@@ -240,6 +240,9 @@ def plan(
         str | None, typer.Option(help="Training seeds to replay a policy or controller on; 10000:10004 by default.")
     ] = None,
     budget: Annotated[int | None, typer.Option(help="Plans that the search in simulation tries; 0 for none.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Run the exported plan in SUMO for 24 h; exit code 1 if it differs.")
+    ] = False,
     compare: Annotated[str, typer.Option(help="Seeds to compare existing plan, subject and table on.")] = "0:4",
     jobs: Jobs = 0,
     trust: Trust = False,
@@ -251,7 +254,8 @@ def plan(
     """
     from greenband.cli import plan as command
 
-    command.run(subject, scenario, out, period, seeds, compare, jobs, budget, trust)
+    if not command.run(subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify):
+        raise typer.Exit(1)
 
 
 @app.command()

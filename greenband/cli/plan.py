@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from greenband import formats, registry
-from greenband.cli.common import announced, counting, err, periods_of, processes
+from greenband.cli.common import announced, clock, counting, err, periods_of, processes
 from greenband.cli.evaluate import compare
 from greenband.cli.table import show
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, parse_seeds, resolve, save
+from greenband.evaluation.closed_loop import closed_loop
 from greenband.evaluation.runner import Task, run_all
 from greenband.evaluation.tuning import Budget, refined
 from greenband.plan.describe import described
@@ -24,6 +25,7 @@ from greenband.scenario import Scenario
 __all__ = ["make_plans", "run"]
 
 REPLAYED = "10000:10004"  # training seeds from which a plan is distilled, by default
+SHOWN = 10  # differences and broken rules that are told one by one
 SEARCHED = 120  # plans that are tried in simulation after that
 MAX_CYCLE_S = 120  # s, of the green wave that is a start of the search too
 MAINLINE = 0.3  # s of delay that 1 s/km on the main road counts as where plans are chosen, as in the policy's training
@@ -39,8 +41,12 @@ def run(
     jobs: int,
     budget: int | None = None,
     trust: bool = False,
-) -> None:
-    """Write ``plan.json`` into ``out``, then compare existing plan, subject and that file; ``results.json`` too."""
+    verify: bool = False,
+) -> bool:
+    """Write ``plan.json`` into ``out``, then compare existing plan, subject and that file; ``results.json`` too.
+
+    Returns whether SUMO showed what was exported, if that was asked.
+    """
     found, jobs, numbers = registry.scenario(scenario), processes(jobs), parse_seeds(compare_on)
     periods, named = periods_of(found, period), _with_budget(resolve(subject, trust), budget)
     planner = named.make()
@@ -62,6 +68,30 @@ def run(
         show(result)
     save(results, out / "results.json")
     err.print(f"  greenband export {path} --format all --out {out / 'tables'}", soft_wrap=True)
+    return not verify or _verified(plans, found)
+
+
+def _verified(plans: PlanSet, scenario: Scenario) -> bool:
+    """Say whether SUMO shows the exported plan through a whole day."""
+    err.print("simulating the exported plan for 24 h, without traffic")
+    closed = closed_loop(plans, scenario)
+    switches = sum(len(times) for times in closed.switches.values())
+    late = sum(closed.switches[name] != closed.planned[name] for name in closed.switches)
+    err.print(
+        f"{(closed.end_s - closed.begin_s) / 3600:g} h at {len(closed.switches)} junctions: {switches} changes of"
+        f" program, off their times at {late} junctions; {len(closed.differences)} differences from the plan;"
+        f" {len(closed.violations)} broken safety rules",
+        soft_wrap=True,
+    )
+    for difference in closed.differences[:SHOWN]:
+        err.print(
+            f"  {difference.junction} at {clock(difference.time_s)}:{difference.time_s % 60:02d}, {difference.plan}:"
+            f" planned {difference.planned}, shown {difference.shown}",
+            soft_wrap=True,
+        )
+    for violation in closed.violations[:SHOWN]:
+        err.print(f"  {violation.signal} at {clock(violation.time_s)}: {violation.rule}, {violation.detail}")
+    return closed.same
 
 
 def _with_budget(subject: Subject, budget: int | None) -> Subject:

@@ -18,7 +18,7 @@ from greenband.scenario import Scenario
 from greenband.simulation import Backend, Records
 from greenband.stoplines import read_stop_lines
 
-__all__ = ["Log", "Run", "Task", "run_one"]
+__all__ = ["Log", "Run", "Task", "run_one", "violations_of"]
 
 Log = dict[str, list[tuple[int, int]]]
 
@@ -76,7 +76,9 @@ def run_one(task: Task) -> Run:
         )
         metrics, found = _figures(task, records)
         counts = safety_counts(records.statistics)
-        violations = tuple(v for signal in scenario.network.signals for v in _watch(scenario, signal, records))
+        violations = tuple(
+            v for signal in scenario.network.signals for v in violations_of(scenario, signal, records.lamps(signal))
+        )
         return Run(metrics, violations, counts["collisions"], counts["teleports"], executed, tuple(found))
 
 
@@ -99,7 +101,12 @@ def _quiet_torch() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-def _watch(scenario: Scenario, signal: str, records: Records) -> list[Violation]:
+def violations_of(scenario: Scenario, signal: str, lamps: Path) -> list[Violation]:
+    """Every broken safety rule in SUMO's record of a signal's lamps.
+
+    Raises:
+        SimulationError: the record is missing or incomplete.
+    """
     shape = scenario.network.signals[signal]
     limits = shape.limits(scenario.timing)
     minima = [
@@ -117,7 +124,7 @@ def _watch(scenario: Scenario, signal: str, records: Records) -> list[Violation]
         walk_s=scenario.timing.walk_s,
         crossings=crossings,
     )
-    return watch(records.lamps(signal), conflicts, held, switched)
+    return watch(lamps, conflicts, held, switched)
 
 
 @cache

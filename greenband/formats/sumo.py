@@ -1,18 +1,21 @@
-"""Plans as a SUMO additional file: a static program per period and signal, and a WAUT that switches between periods.
+"""Plans as SUMO additional files: a static program per period and signal, and a WAUT that switches between periods.
 
 A program's ``programID`` is its period. SUMO starts phase 0 at the times t with ``(t - offset) mod cycle = 0`` whenever
 the simulation begins (measured with SUMO 1.28; see ``tests/formats/test_sumo.py``), which is how a plan counts its
 offset. Green flash is inside the green phase: SUMO has no letter for it. Phases are named ``1 green``, ``1 yellow``,
-``1 all-red`` by stage number; what else SUMO has no field for stands in ``param`` elements, which it ignores. Periods
-switch when their traffic starts, warm-up included, so that a simulation of a period runs its own plan throughout; SUMO
-switches in place, without a transition.
+``1 all-red`` by stage number; what else SUMO has no field for stands in ``param`` elements, which it ignores.
+
+SUMO changes programs in place, at the second that the WAUT names. So each switch names the end of a cycle, and programs
+of a single cycle lead to the next plan's offset, see ``greenband.plan.transition``. ``plan.add.xml`` is an ordinary
+Monday, from midnight on; every other day plan has a file of its own.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree as ET
@@ -22,57 +25,75 @@ from pydantic import ValidationError
 from greenband.errors import BadInput
 from greenband.files import write_bytes
 from greenband.network import Signal
+from greenband.plan.calendar import day_plan_on
 from greenband.plan.display import junction_phases
 from greenband.plan.junction import Junction
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
+from greenband.plan.transition import Step, timeline
 from greenband.scenario import Scenario
 from greenband.signals import GREEN
 
 __all__ = ["export", "read"]
 
-DAY_S = 24 * 3600
+MONDAY = datetime.date(2001, 3, 5)  # on which schedules seldom name a holiday
 PHASE_NAME = re.compile(r"([1-9][0-9]{0,3}) (green|yellow|all-red)")
 
 
 def export(plans: PlanSet, path: Path) -> list[Path]:
-    """Write the additional file, with all programs, and a WAUT where there are several periods."""
+    """Write an additional file for Monday's day plan, and beside it one for every other.
+
+    Raises:
+        BadInput: a junction cannot get into step with its next plan.
+    """
+    monday = day_plan_on(MONDAY, plans.schedule) or next(iter(plans.day_plans))
+    others = [name for name in plans.day_plans if name != monday]
+    files = {monday: path}
+    for number, name in enumerate(others, 2):
+        files[name] = path.with_name(path.name.replace(".add.xml", f".day{number}.add.xml"))
+    data = {file: _document(plans, name) for name, file in files.items()}
+    for file, content in data.items():
+        write_bytes(file, content)
+    return list(data)
+
+
+def _document(plans: PlanSet, day_plan: str) -> bytes:
     root = ET.Element("additional")
+    root.append(ET.Comment(f" day plan {day_plan.replace('--', '- -')} "))
     origin = plans.provenance.model_dump_json()
     for period, plan in plans:
-        root.append(_program(period, plan, plans.junctions[plan.signal], origin))
-    if len(plans.plans) > 1:
-        root.extend(_switching(plans))
+        root.append(_program(period, plan, plans.junctions[plan.signal], {"provenance": origin}))
+    for name in dict.fromkeys(plan.signal for _, plan in plans):
+        root.extend(_switching(plans.junctions[name], timeline(plans, name, day_plan)))
     ET.indent(root)
-    write_bytes(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
-    return [path]
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
 
 
-def _program(period: str, plan: TimingPlan, junction: Junction, origin: str) -> ET.Element:
-    program = ET.Element("tlLogic", id=plan.signal, type="static", programID=period, offset=str(plan.offset_s))
+def _program(program_id: str, plan: TimingPlan, junction: Junction, about: Mapping[str, str]) -> ET.Element:
+    program = ET.Element("tlLogic", id=plan.signal, type="static", programID=program_id, offset=str(plan.offset_s))
     for duration, lamps, name in junction_phases(junction, plan):
         ET.SubElement(program, "phase", duration=str(duration), state=lamps, name=name)
-    about = {"provenance": origin, "plan": plan.name}
+    told = {**about, "plan": plan.name}
     for stage in plan.stages:
         more = {"name": stage.name, "movements": stage.movements, "green_flash_s": stage.green_flash_s}
-        about[f"stage {stage.stage + 1}"] = json.dumps(more, ensure_ascii=False)
-    for key, value in about.items():
+        told[f"stage {stage.stage + 1}"] = json.dumps(more, ensure_ascii=False)
+    for key, value in told.items():
         ET.SubElement(program, "param", key=f"greenband {key}", value=value)
     return program
 
 
-def _switching(plans: PlanSet) -> Iterator[ET.Element]:
-    """A WAUT for each signal, by the day plan of an ordinary Monday."""
-    monday = plans.day_plans[plans.schedule[0].day_plan]
-    for name in dict.fromkeys(plan.signal for _, plan in plans):
-        own = [(60 * s.at_min, s.plan) for s in monday.switches if name in plans.plans[s.plan]]
-        if len(own) > 1:
-            waut = ET.Element(
-                "WAUT", id=f"day {name}".replace(" ", "_"), refTime="0", startProg=own[-1][1], period=str(DAY_S)
-            )
-            for start, period in own:
-                ET.SubElement(waut, "wautSwitch", time=str(start), to=period)
-            yield waut
-            yield ET.Element("wautJunction", wautID=waut.attrib["id"], junctionID=name)
+def _switching(junction: Junction, steps: Sequence[Step]) -> Iterator[ET.Element]:
+    """Programs of the cycles in between, and a WAUT that switches from step to step."""
+    first, *later = steps
+    waut = ET.Element("WAUT", id=f"day {junction.signal}".replace(" ", "_"), refTime="0", startProg=first.period)
+    for step in later:
+        program_id = f"{step.period} from {step.start_s}" if step.between else step.period
+        if step.between:
+            yield _program(program_id, step.plan, junction, {"between": step.period})
+        ET.SubElement(waut, "wautSwitch", time=str(step.start_s), to=program_id)
+    if later:
+        yield waut
+        yield ET.Element("wautJunction", wautID=waut.attrib["id"], junctionID=junction.signal)
 
 
 def read(path: Path, scenario: Scenario | None = None) -> PlanSet:
@@ -90,7 +111,7 @@ def read(path: Path, scenario: Scenario | None = None) -> PlanSet:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
     except (ET.ParseError, ValueError, LookupError) as error:
         raise BadInput(f"{path}: not XML: {error}") from error
-    programs = root.findall("tlLogic")
+    programs = [program for program in root.findall("tlLogic") if "between" not in _params(program)]
     if root.tag != "additional" or not programs:
         raise BadInput(f"{path}: not a SUMO additional file with tlLogic programs")
     plans: dict[str, dict[str, TimingPlan]] = {}

@@ -11,26 +11,56 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.plan.junction import Junction
-from greenband.plan.model import StageTiming, TimingPlan
+from greenband.plan.model import PlanSet, StageTiming, TimingPlan
 from greenband.plan.splits import share_green
 
-__all__ = ["Step", "bridge"]
+__all__ = ["Step", "bridge", "timeline"]
 
 MOST_CYCLES = 6
 
 
 @dataclass(frozen=True)
 class Step:
-    """From a time on, a plan is shown from the beginning of one of its stages; ``between`` tells a cycle in between."""
+    """From a time on, a plan is shown from the beginning of one of its stages; ``between`` tells a cycle in between.
+
+    ``period`` is the one whose plan it is, or leads to.
+    """
 
     start_s: int
+    period: str
     plan: TimingPlan
     between: bool
 
 
-def bridge(junction: Junction, old: TimingPlan, new: TimingPlan, at_s: int) -> list[Step]:
+def timeline(plans: PlanSet, signal: str, day_plan: str) -> list[Step]:
+    """What a junction shows on a day, from midnight on; a plan is kept where the next one is not for this junction.
+
+    Raises:
+        BadInput: there is no such day plan or no plan for the junction; or a plan is in force for too short a time to
+            get into step.
+    """
+    if day_plan not in plans.day_plans:
+        raise UnknownName("day plan", day_plan, plans.day_plans)
+    own = [
+        (60 * switch.at_min, switch.plan, plans.plans[switch.plan][signal])
+        for switch in plans.day_plans[day_plan].switches
+        if signal in plans.plans[switch.plan]
+    ]
+    if not own:
+        raise BadInput(f"junction {signal}: day plan {day_plan} has no plan for it")
+    (_, period, plan), *later = own
+    steps = [Step(0, period, plan, between=False)]
+    for at_s, period, plan in later:
+        if at_s < steps[-1].start_s:
+            raise BadInput(f"junction {signal}: {steps[-1].period} is in force for too short a time to get into step")
+        if plan != steps[-1].plan:
+            steps += bridge(plans.junctions[signal], steps[-1].plan, plan, at_s, period)
+    return steps
+
+
+def bridge(junction: Junction, old: TimingPlan, new: TimingPlan, at_s: int, period: str = "") -> list[Step]:
     """What is shown once another plan is due.
 
     The old plan ends its cycle, that is, it goes on to the next start of its first stage. Steps in between come after
@@ -43,16 +73,17 @@ def bridge(junction: Junction, old: TimingPlan, new: TimingPlan, at_s: int) -> l
     turned = _beginning_with(new, old.stages[0].stage)
     gap = (turned.offset_s - begin) % turned.cycle_s
     if gap == 0:
-        return [Step(begin, turned, between=False)]
+        return [Step(begin, period, turned, between=False)]
     ways = sorted(_ways(gap, turned.cycle_s), key=lambda way: (abs(way[1]) / way[0], way[0]))
     for cycles, change in ways:
         spread = _spread(junction, turned, cycles, change)
         if spread is not None:
             steps, start = [], begin
             for plan in spread:
-                steps.append(Step(start, plan.model_copy(update={"offset_s": start % plan.cycle_s}), between=True))
+                shown = plan.model_copy(update={"offset_s": start % plan.cycle_s})
+                steps.append(Step(start, period, shown, between=True))
                 start += plan.cycle_s
-            return [*steps, Step(start, turned, between=False)]
+            return [*steps, Step(start, period, turned, between=False)]
     raise BadInput(
         f"junction {junction.signal}: no {MOST_CYCLES} cycles within its limits lead from {old.name!r} to {new.name!r}"
     )

@@ -12,6 +12,7 @@ from greenband.control import run
 from greenband.errors import BadInput
 from greenband.formats import sumo as programs
 from greenband.plan.describe import described
+from greenband.plan.display import junction_phases
 from greenband.plan.model import PlanSet, Provenance
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
@@ -73,17 +74,30 @@ def test_plain_sumo_shows_what_the_control_loop_shows(shixin_short: Scenario, tm
 
 @pytest.mark.parametrize("begin_s", [1000, 25150, 32300, 61150, 68300])
 def test_the_day_switches_between_periods(shixin_short: Scenario, tmp_path: Path, begin_s: int) -> None:
-    wanted = plans(shixin_short, "AM", "OFF", "PM")
-    (path,) = programs.export(described(wanted, shixin_short), tmp_path / "plan.add.xml")
-    plain = simulate(shixin_short, path, tmp_path / "plain", begin_s, begin_s + 150)
-    starts = [(0, "OFF"), (7, "AM"), (9, "OFF"), (17, "PM"), (19, "OFF")]
-    for name, signal in shixin_short.network.signals.items():
-        for t, lamps in plain[name].items():
-            period = [p for hour, p in starts if 3600 * hour <= t][-1]
-            plan = wanted.plans[period][name]
-            green = next((s for s in plan.stages if signal.stages[s.stage].state == lamps), None)
-            assert green is None or plan.stage_at(t) == green.stage
-            assert green is not None or plan.stage_at(t) != plan.stage_at(t - 5)
+    """OFF, AM from 7, OFF from 9, PM from 17, OFF from 19; each in step ten minutes later, whenever SUMO begins."""
+    wanted = described(plans(shixin_short, "AM", "OFF", "PM"), shixin_short)
+    (path,) = programs.export(wanted, tmp_path / "plan.add.xml")
+    plain = simulate(shixin_short, path, tmp_path / "plain", begin_s, begin_s + 900)
+    period = {1000: "OFF", 25150: "AM", 32300: "OFF", 61150: "PM", 68300: "OFF"}[begin_s]
+    for name in shixin_short.network.signals:
+        lamps = list(junction_phases(wanted.junctions[name], wanted.plans[period][name]))
+        cycle = [state for duration, state, _ in lamps for _ in range(duration)]
+        offset = wanted.plans[period][name].offset_s
+        late = range(begin_s + 750, begin_s + 890)
+        assert [plain[name][t] for t in late] == [cycle[(t - offset) % len(cycle)] for t in late]
+
+
+def test_every_day_plan_has_a_file(jincheng: Scenario, tmp_path: Path) -> None:
+    data = described(plans(jincheng, "AM", "PM"), jincheng).model_dump(mode="json")
+    data["day_plans"]["weekend"] = {"switches": [{"at_min": 0, "plan": "PM"}]}
+    data["schedule"] = [
+        {"day_plan": "every day", "weekdays": [1, 2, 3, 4, 5]},
+        {"day_plan": "weekend", "weekdays": [6, 7]},
+    ]
+    files = programs.export(PlanSet.model_validate(data), tmp_path / "plan.add.xml")
+    assert [file.name for file in files] == ["plan.add.xml", "plan.day2.add.xml"]
+    assert "WAUT" in files[0].read_text()
+    assert "WAUT" not in files[1].read_text()
 
 
 def test_round_trip_and_same_bytes(shixin_short: Scenario, tmp_path: Path) -> None:
