@@ -46,6 +46,7 @@ format: $(STAMPS)/dev
 docs: $(STAMPS)/dev
 	$(BIN)/python -m typer greenband.cli.app utils docs --name greenband --output docs/cli.md
 	$(BIN)/python scripts/document_scenarios.py
+	$(BIN)/python scripts/document_plans.py
 
 clean:
 	rm -rf $(VENV)

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from greenband.agents.planned import GreenWave
 from greenband.errors import BadInput
 from greenband.formats import json as plan_json
+from greenband.plan.describe import described
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
+from greenband.scenario import Scenario
 
 Greens = list[tuple[int, int]]
 
@@ -111,3 +114,17 @@ def test_a_file_gives_back_the_plans_and_notices_changes(tmp_path: Path) -> None
     path.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(BadInput, match=r"plan\.json: plans\.AM\.J: .*must be below cycle_s"):
         plan_json.read(path)
+
+
+def test_the_published_schema_is_that_of_the_model(jincheng: Scenario, tmp_path: Path) -> None:
+    from jsonschema import Draft202012Validator
+
+    published = Path(__file__).parents[2] / "docs" / "plan.schema.json"
+    assert published.read_text(encoding="utf-8") == PlanSet.schema_text(), "make docs"
+    schema = json.loads(PlanSet.schema_text())
+    Draft202012Validator.check_schema(schema)
+    plan_json.write(described(GreenWave().plan_set(jincheng, ["AM"]), jincheng), tmp_path / "plan.json")
+    data = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(data)
+    data["plans"]["AM"]["J11"]["cycle_s"] = "ninety"
+    assert [error.json_path for error in Draft202012Validator(schema).iter_errors(data)] == ["$.plans.AM.J11.cycle_s"]
