@@ -112,7 +112,9 @@ def _with_budget(subject: Subject, budget: int | None) -> Subject:
 def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int) -> PlanSet:
     """The distilled plans, bettered by a search in simulation that tries so many in each period; none if 0.
 
-    It begins at the distilled plan or at the green wave, whichever does better on validation seeds.
+    It begins at the distilled plan or at the green wave, whichever does better on validation seeds. Plans are tried in
+    the mesoscopic model, which ranks fixed plans as the microscopic one does in a tenth of the time
+    (``benchmarks/results/fidelity.md``), and chosen in the microscopic one.
     """
     if not budget:
         return plans
@@ -120,7 +122,7 @@ def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int) -> Plan
     for period, distilled in plans.plans.items():
         starts = {"distilled": distilled, "green wave": greenwave(scenario, period, MAX_CYCLE_S).plans}
         weight = MAINLINE if scenario.mainline else 0.0
-        one = refined(name, scenario, period, starts, Budget(budget), jobs, announced, weight)
+        one = refined(name, scenario, period, starts, Budget(budget, fidelity="meso"), jobs, announced, weight)
         better[period] = one.plans[period]
         notes.append(one.provenance.note)
     origin = plans.provenance.model_copy(update={"note": "; ".join(notes)})

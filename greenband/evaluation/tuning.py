@@ -36,6 +36,7 @@ from greenband.evaluation.runner import Run, Task, run_all
 from greenband.evaluation.statistics import mean
 from greenband.evaluation.store import SUFFIX, Store
 from greenband.evaluation.subjects import Subject
+from greenband.fidelity import Fidelity
 from greenband.formats import json as plan_json
 from greenband.junction_metrics import Place
 from greenband.plan.model import PlanSet, TimingPlan
@@ -57,7 +58,8 @@ class Budget:
     """What a tuning may cost.
 
     ``evaluations`` counts plans that the strategy tries, each on ``seeds`` training seeds, in the first ``duration_s``
-    of the period after its warm-up; then at most three plans run all of it on ``validation_seeds``.
+    of the period after its warm-up, at a ``fidelity``; then at most four plans run all of it on ``validation_seeds``,
+    always in micro.
 
     Raises:
         BadInput: fewer plans than a generation has, no seed, or no time.
@@ -67,6 +69,7 @@ class Budget:
     seeds: int = 1
     duration_s: int = 1800
     validation_seeds: int = 4
+    fidelity: Fidelity = "micro"
 
     def __post_init__(self) -> None:
         if self.evaluations < LEAST_EVALUATIONS:
@@ -198,7 +201,7 @@ class _Search:
         generations = budget.evaluations // size if first.dimension > 1 else 0
         training = range(TRAINING_SEED, TRAINING_SEED + generations * budget.seeds)
         validation = range(VALIDATION_SEED, VALIDATION_SEED + budget.validation_seeds)
-        short = _cut(self.scenario, self.period, budget.duration_s)
+        short = _cut(self.scenario.at(budget.fidelity), self.period, budget.duration_s)
         label = f"tuning {self.scenario.name} {self.period}: {size * generations} plans by CMA-ES"
         with self.watch(label, size * len(training) + (len(self.spaces) + 2) * len(validation)) as step:
 
