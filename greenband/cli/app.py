@@ -265,7 +265,7 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="json, csv, sheet, sumo, gat1049, gb20999, ntcip, utdf, gmns, a list of them, or all; or onnx."
+            help="json, csv, sheet, sumo, nema, gat1049, gb20999, ntcip, utdf, gmns, a list of them, or all; or onnx."
         ),
     ] = "all",
     scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If the plan's own is not at hand.")] = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from greenband import formats, registry
 from greenband.cli.common import announced, clock, counting, err, periods_of, processes
@@ -13,8 +14,10 @@ from greenband.cli.table import show
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.closed_loop import closed_loop
+from greenband.evaluation.nema_check import differences
 from greenband.evaluation.runner import Task, run_all
 from greenband.evaluation.tuning import Budget, refined
+from greenband.formats import sumo_nema
 from greenband.plan.describe import described
 from greenband.plan.distil import distil
 from greenband.plan.greenwave import greenwave
@@ -91,7 +94,22 @@ def _verified(plans: PlanSet, scenario: Scenario) -> bool:
         )
     for violation in closed.violations[:SHOWN]:
         err.print(f"  {violation.signal} at {clock(violation.time_s)}: {violation.rule}, {violation.detail}")
-    return closed.same
+    return closed.same and _verified_in_rings(plans, scenario)
+
+
+def _verified_in_rings(plans: PlanSet, scenario: Scenario) -> bool:
+    """The same under SUMO's NEMA controller, where the plans can be told as rings."""
+    with TemporaryDirectory(prefix="greenband-") as folder:
+        try:
+            (programs,) = sumo_nema.export(plans, Path(folder) / "plan.nema.add.xml")
+        except BadInput as error:
+            err.print(f"not run as ring-barrier plans: {error}", soft_wrap=True, markup=False)
+            return True
+        found = differences(plans, programs, scenario.folder / scenario.network_file)
+    err.print(f"as ring-barrier plans under SUMO's NEMA controller: {len(found)} differences", soft_wrap=True)
+    for difference in found[:SHOWN]:
+        err.print(f"  {difference}", soft_wrap=True, markup=False)
+    return not found
 
 
 def _with_budget(subject: Subject, budget: int | None) -> Subject:

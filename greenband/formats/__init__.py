@@ -20,6 +20,7 @@ FORMATS = {  # name -> (module, what it writes below the output folder)
     "csv": ("greenband.formats.csv", "csv"),
     "sheet": ("greenband.formats.sheet", "sheet/timing.xlsx"),
     "sumo": ("greenband.formats.sumo", "plan.add.xml"),
+    "nema": ("greenband.formats.sumo_nema", "plan.nema.add.xml"),
     "gat1049": ("greenband.formats.gat1049", "gat1049"),
     "gb20999": ("greenband.formats.gb20999", "gb20999"),
     "ntcip": ("greenband.formats.ntcip", "ntcip"),

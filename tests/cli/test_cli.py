@@ -210,9 +210,11 @@ def test_plan_export_evaluate(tiny: Path, program: Program) -> None:
 
 def test_a_method_makes_its_plan_and_tells_of_it(tiny: Path, program: Program) -> None:
     words = ("--compare", "5", "--period", "AM", "--jobs", "2")
-    done = program("plan", "greenwave", "-s", tiny, "--out", "made", *words)
+    done = program("plan", "greenwave", "-s", tiny, "--out", "made", *words, "--verify")
     assert done.code == 0, done.err
     assert "AM: cycle 75 s, no two signals in a line" in done.err
+    assert "24 h at 1 junctions: 0 changes of program, off their times at 0 junctions; 0 differences" in done.err
+    assert "as ring-barrier plans under SUMO's NEMA controller: 0 differences" in done.err
     compared = json.loads(Path("made/results.json").read_text(encoding="utf-8"))
     assert [subject["name"] for subject in compared["subjects"]] == ["existing", "plan"]
     done = program("evaluate", "greenwave", "-s", tiny, "--seeds", "5", "--jobs", "2", "--json", "r.json")
@@ -220,6 +222,37 @@ def test_a_method_makes_its_plan_and_tells_of_it(tiny: Path, program: Program) -
     (subject,) = json.loads(Path("r.json").read_text(encoding="utf-8"))["subjects"]
     assert subject["name"] == "greenwave"
     assert subject["metrics"] == compared["subjects"][1]["metrics"]
+
+
+def test_check_and_diff(tiny: Path, program: Program) -> None:
+    words = ("-s", tiny, "--compare", "5", "--period", "AM", "--jobs", "1")
+    for name in ("webster", "existing"):
+        made = program("plan", name, "--out", name, *words, *(("--budget", "0") if name == "existing" else ()))
+        assert made.code == 0, made.err
+    done = program("check", "webster/plan.json", "--json", "found.json")
+    assert (done.code, done.out) == (0, "")
+    assert "no rule broken, 1 warnings" in done.err
+    assert [f["rule"] for f in json.loads(Path("found.json").read_text())["plans"][0]["findings"]] == ["release"]
+    done = program("check", "webster", "--profile", "us")
+    assert done.code == 1
+    assert "all-red" in done.err
+    assert "NCHRP" in done.err
+    Path("ours.yaml").write_text("- {rule: all-red, reason: measured, by: the office}\n")
+    assert program("check", "webster", "--profile", "us", "--waivers", "ours.yaml").code == 0
+    data = json.loads(Path("webster/plan.json").read_text())
+    del data["content_hash"]
+    data["plans"]["AM"]["J11"]["cycle_s"] += 1
+    Path("bad.json").write_text(json.dumps(data))
+    done = program("check", "bad.json")
+    assert done.code == 1
+    assert "sums" in done.err
+    done = program("diff", "existing", "webster", "--json", "changes.json")
+    assert done.code == 0
+    assert "J11" in done.err
+    assert any(change["text"].startswith("cycle: ") for change in json.loads(Path("changes.json").read_text()))
+    assert "no difference" in program("diff", "webster", "webster").err
+    assert "all-red" in program("check", "--rules").err
+    assert program("check").code == 2
 
 
 def test_scenarios_are_listed_and_described(program: Program) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,10 +201,19 @@ def test_an_interrupted_tuning_goes_on_where_it_stopped(
     assert road.runs - before == more + known
 
 
-@pytest.mark.parametrize("budget", [(3,), (10, 0), (10, 1, 0), (10, 1, 1800, 0), (10, 1, 1800, 101)])
-def test_a_budget_that_makes_no_sense_is_refused(budget: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {"evaluations": 3},
+        {"evaluations": 10, "seeds": 0},
+        {"evaluations": 10, "duration_s": 0},
+        {"evaluations": 10, "validation_seeds": 0},
+        {"evaluations": 10, "validation_seeds": 101},
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_refused(budget: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=r"plans is too small|needs 1 training seed|at least 1 s, not 0"):
-        Budget(*budget)
+        Budget(**budget)
 
 
 def test_it_tunes_in_simulation(jincheng: Scenario, shorten: Callable[..., Scenario], cache: Path) -> None:
