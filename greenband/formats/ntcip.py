@@ -56,7 +56,7 @@ def export(plans: PlanSet, folder: Path) -> list[Path]:
         name = f"{number:03d}_{re.sub(r'[^A-Za-z0-9_-]', '_', signal)[:80]}.csv"
         files[folder / name] = _file(plans, signal)
     for path, data in files.items():
-        write_bytes(path, data)
+        write_bytes(path, data, durable=False)
     return list(files)
 
 

@@ -43,7 +43,7 @@ def export(plans: PlanSet, path: Path) -> list[Path]:
     if len(plans.plans) > 1:
         root.extend(_switching(plans))
     ET.indent(root)
-    write_bytes(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+    write_bytes(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n", durable=False)
     return [path]
 
 
