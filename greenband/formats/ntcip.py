@@ -136,7 +136,8 @@ def _file(plans: PlanSet, signal: str) -> bytes:
     out = csv.writer(text, lineterminator="\r\n")
     out.writerow(COLUMNS)
     for item in found.objects():
-        out.writerow((item.oid, item.name, item.syntax, item.text, item.column.unit, notes.get(item.name, "")))
+        name = item.name
+        out.writerow((item.oid, name, item.syntax, item.text, item.column.unit, notes.get(name, "")))
     return text.getvalue().encode("utf-8-sig")
 
 
