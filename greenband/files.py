@@ -9,15 +9,20 @@ from pathlib import Path
 __all__ = ["write_bytes", "write_text"]
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace ``path`` by ``data`` in one step; parent folders are made."""
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace ``path`` by ``data`` in one step; parent folders are made.
+
+    ``durable`` waits until the disk has the data. Without it a power cut just after may leave an empty file, so it is
+    for what is quickly made again and held against a list of hashes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
@@ -27,6 +32,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by UTF-8 ``text`` in one step; parent folders are made."""
-    write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace ``path`` by UTF-8 ``text`` in one step; parent folders are made. ``durable`` as for ``write_bytes``."""
+    write_bytes(path, text.encode("utf-8"), durable=durable)

@@ -57,10 +57,10 @@ def export(plans: PlanSet, folder: Path) -> list[Path]:
     files = _file_names(signals)
     tables = {signal: _table(COLUMNS, stage_rows(plans, signal)) for signal in signals}
     for signal, data in tables.items():
-        write_bytes(folder / files[signal], data)
+        write_bytes(folder / files[signal], data, durable=False)
     shared = {"content_hash": plans.plans_hash, **origin_cells(plans.provenance)}
     rows = [{**_index_row(plans, signal, files[signal], tables[signal]), **shared} for signal in signals]
-    write_bytes(folder / INDEX, _table(INDEX_COLUMNS, rows))
+    write_bytes(folder / INDEX, _table(INDEX_COLUMNS, rows), durable=False)
     return [folder / INDEX, *(folder / files[signal] for signal in signals)]
 
 

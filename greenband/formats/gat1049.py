@@ -98,8 +98,8 @@ def export(plans: PlanSet, folder: Path, cross_ids: Mapping[str, str] | None = N
         junctions={cross_id: name for name, cross_id in named.items()},
     )
     for path, text in data.items():
-        write_bytes(path, text)
-    write_text(folder / INDEX, index.model_dump_json(indent=1) + "\n")
+        write_bytes(path, text, durable=False)
+    write_text(folder / INDEX, index.model_dump_json(indent=1) + "\n", durable=False)
     return [folder / INDEX, *data]
 
 

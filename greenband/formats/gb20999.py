@@ -75,7 +75,7 @@ def export(plans: PlanSet, path: Path, profile: Profile = CAPTURED) -> list[Path
         check(other == signal, f"junction {signal}: controller {table.controller} is junction {other}'s already")
     texts = {path / _file_name(signal, table): _text(plans, signal, table, profile) for signal, table in tables.items()}
     for file, text in texts.items():
-        write_text(file, text)
+        write_text(file, text, durable=False)
     return list(texts)
 
 

@@ -81,7 +81,7 @@ def export(plans: PlanSet, folder: Path) -> list[Path]:
     texts |= {f"{table.name}.schema.json": _json(table.schema()) for table in TABLES}
     texts[PACKAGE] = _json(package())
     for name, text in texts.items():
-        write_text(folder / name, text)
+        write_text(folder / name, text, durable=False)
     return [folder / name for name in texts]
 
 

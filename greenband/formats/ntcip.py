@@ -56,7 +56,7 @@ def export(plans: PlanSet, folder: Path) -> list[Path]:
         name = f"{number:03d}_{re.sub(r'[^A-Za-z0-9_-]', '_', signal)[:80]}.csv"
         files[folder / name] = _file(plans, signal)
     for path, data in files.items():
-        write_bytes(path, data)
+        write_bytes(path, data, durable=False)
     return list(files)
 
 
@@ -136,7 +136,8 @@ def _file(plans: PlanSet, signal: str) -> bytes:
     out = csv.writer(text, lineterminator="\r\n")
     out.writerow(COLUMNS)
     for item in found.objects():
-        out.writerow((item.oid, item.name, item.syntax, item.text, item.column.unit, notes.get(item.name, "")))
+        name = item.name
+        out.writerow((item.oid, name, item.syntax, item.text, item.column.unit, notes.get(name, "")))
     return text.getvalue().encode("utf-8-sig")
 
 

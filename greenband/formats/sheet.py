@@ -76,7 +76,7 @@ def export(plans: PlanSet, path: Path) -> list[Path]:
     """
     from greenband.formats.sheet_writing import workbook  # openpyxl takes its time
 
-    write_bytes(path, workbook(plans))
+    write_bytes(path, workbook(plans), durable=False)
     return [path]
 
 

@@ -45,16 +45,17 @@ def workbook(plans: PlanSet) -> bytes:
     signals = {plan.signal for _, plan in plans}
     junctions = sorted((plans.junctions[signal] for signal in signals), key=lambda j: (j.number, j.signal))
     names = titles([f"{j.number:02d} {j.name_zh or j.name_en or j.signal}" for j in junctions], form.OVERVIEW)
-    _overview(Page(book, form.OVERVIEW, "overview", OVERVIEW_WIDTHS, whole_hash), plans, junctions, names)
+    page = Page(book, form.OVERVIEW, "overview", OVERVIEW_WIDTHS, whole_hash)
+    _overview(page, plans, whole_hash, junctions, names)
     for junction, name in zip(junctions, names, strict=True):
         page = Page(book, name, f"junction {junction.signal}", list(WIDTHS.values()), whole_hash)
         _junction(page, plans, junction)
     return saved(book)
 
 
-def _overview(page: Page, plans: PlanSet, junctions: Sequence[Junction], names: Sequence[str]) -> None:
+def _overview(page: Page, plans: PlanSet, whole_hash: str, junctions: Sequence[Junction], names: Sequence[str]) -> None:
     page.put(1, 1, "配时方案表 Timing sheet", "title")
-    row = _origin(page, 3, plans)
+    row = _origin(page, 3, plans, whole_hash)
     listed = [
         {**junction.model_dump(include=set(form.JUNCTION_COLUMNS)), "sheet": name}
         for junction, name in zip(junctions, names, strict=True)
@@ -69,11 +70,11 @@ def _overview(page: Page, plans: PlanSet, junctions: Sequence[Junction], names: 
     page.sheet.print_area = f"A1:{get_column_letter(len(OVERVIEW_WIDTHS))}{row - 1}"
 
 
-def _origin(page: Page, row: int, plans: PlanSet) -> int:
+def _origin(page: Page, row: int, plans: PlanSet, whole_hash: str) -> int:
     """Where the plans come from, a line each, a long note in several; the row after them."""
     page.put(row, 1, form.BLOCKS["origin"], "block")
     hashes = {
-        "whole_hash": plans.content_hash,
+        "whole_hash": whole_hash,
         "plans_hash": plans.plans_hash,
         "calendar_hash": form.calendar_hash(plans),
     }
@@ -81,8 +82,7 @@ def _origin(page: Page, row: int, plans: PlanSet) -> int:
         for begin in range(0, max(len(text), 1), NOTE_PIECE):
             row, piece = row + 1, text[begin : begin + NOTE_PIECE]
             page.put(row, 1, form.ORIGIN_ROWS[key], "heading")
-            page.put(row, 2, piece, "text")
-            page.sheet.merge_cells(start_row=row, end_row=row, start_column=2, end_column=len(OVERVIEW_WIDTHS))
+            page.across(row, range(2, len(OVERVIEW_WIDTHS) + 1), piece, "text")
             page.fit_height(row, {piece: sum(OVERVIEW_WIDTHS[1:])})
     return row + 1
 

@@ -52,7 +52,7 @@ def export(plans: PlanSet, path: Path) -> list[Path]:
         files[name] = path.with_name(path.name.replace(".add.xml", f".day{number}.add.xml"))
     data = {file: _document(plans, name) for name, file in files.items()}
     for file, content in data.items():
-        write_bytes(file, content)
+        write_bytes(file, content, durable=False)
     return list(data)
 
 

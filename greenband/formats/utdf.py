@@ -65,7 +65,7 @@ def export(plans: PlanSet, folder: Path) -> list[Path]:
             layouts[tuple(of)] = laid_out(junctions)
         texts[folder / file] = _file(layouts[tuple(of)], junctions, of)
     for path, text in texts.items():
-        write_text(path, text)
+        write_text(path, text, durable=False)
     return list(texts)
 
 

@@ -10,6 +10,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ class Page:
     def __init__(self, book: Workbook, title: str, about: str, widths: Sequence[float], content_hash: str) -> None:
         self.sheet: Worksheet = book.create_sheet(title)
         self._about = about
+        own: Any = book  # openpyxl's types leave out what is used here
+        self._looks = {style.name: style.as_tuple() for style in own._named_styles}
         for number, width in enumerate(widths, 1):
             self.sheet.column_dimensions[get_column_letter(number)].width = width
         _set_up_print(self.sheet, content_hash)
@@ -130,15 +133,15 @@ class Page:
         Raises:
             BadInput: a workbook cannot hold the text.
         """
-        cell = self.sheet.cell(row, column)
-        cell.style = f"greenband {style}"
+        cell: Any = self.sheet.cell(row, column)
+        cell._style = copy(self._looks[f"greenband {style}"])  # cell.style would search all styles
         if isinstance(value, str):
             if value:
                 cell.value = self._storable(value)
                 cell.data_type = "s"
                 cell.quotePrefix = value.lstrip()[:1] in FORMULA
         else:
-            cell.value = value  # type: ignore[assignment]
+            cell.value = value
 
     def _storable(self, text: str) -> str:
         if UNSTORABLE.search(text) or len(text.encode("utf-16-le")) // 2 > MAX_CELL:
@@ -147,6 +150,16 @@ class Page:
                 f" as _x000D_, or has more than {MAX_CELL} characters"
             )
         return text
+
+    def across(self, row: int, columns: range, value: object, style: str) -> None:
+        """Fill cells of a row that are merged to one.
+
+        Raises:
+            BadInput: a workbook cannot hold the text.
+        """
+        for column in columns:  # each with its part of the frame; openpyxl's merge_cells does the same, but slowly
+            self.put(row, column, value if column == columns[0] else "", style)
+        self.sheet.merged_cells.add(f"{get_column_letter(columns[0])}{row}:{get_column_letter(columns[-1])}{row}")
 
     def table(self, row: int, columns: Mapping[str, str], rows: Sequence[Mapping[str, object]] = ()) -> int:
         """Headings and rows; the row after them."""

@@ -5,8 +5,10 @@ Times are whole seconds of the cycle, counted from midnight modulo the cycle.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
 
 from greenband.plan.junction import Junction, SignalGroup
 from greenband.plan.model import StageTiming, TimingPlan
@@ -44,7 +46,8 @@ class Block:
         return self.green + self.yellow + self.red
 
 
-def greens_of_stages(junction: Junction, plan: TimingPlan) -> dict[int, frozenset[int]]:
+@lru_cache(maxsize=8)  # each step on the way to rings asks for it
+def greens_of_stages(junction: Junction, plan: TimingPlan) -> Mapping[int, frozenset[int]]:
     """Seconds of the cycle in which each signal group is green, permissive green and walk included.
 
     As in ``greenband.plan.display``: a group that is green in the next stage too keeps its green in between, and where
@@ -58,7 +61,9 @@ def greens_of_stages(junction: Junction, plan: TimingPlan) -> dict[int, frozense
             seconds[number].update(range(at, at + min(timing.go_s, walks.get(number, timing.go_s))))
         for number in after if stage.going <= after else (stage.going & after) - set(walks):
             seconds[number].update(range(at + timing.go_s, at + timing.duration_s))
-    return {number: frozenset(second % plan.cycle_s for second in found) for number, found in seconds.items()}
+    return MappingProxyType(
+        {number: frozenset(second % plan.cycle_s for second in found) for number, found in seconds.items()}
+    )
 
 
 def free_groups(junction: Junction, plan: TimingPlan) -> frozenset[int]:

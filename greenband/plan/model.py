@@ -151,7 +151,7 @@ class PlanSet(_Record):
     @property
     def plans_hash(self) -> str:
         """SHA-256 of the plans alone: what tables that hold nothing else can be held against."""
-        plans = self.model_dump(mode="json")["plans"]
+        plans = self.model_dump(mode="json", include={"plans"})["plans"]
         for by_signal in plans.values():
             for plan in by_signal.values():
                 del plan["reference"]  # the same for all

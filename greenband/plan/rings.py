@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations, product
 
 from greenband.errors import BadInput
@@ -100,6 +101,7 @@ class RingPlan:
         return {number: (self.offset_s + start - first) % self.cycle_s for number, start in found.items()}
 
 
+@lru_cache(maxsize=1024)  # several formats ask for the same plans, one after another
 def to_rings(junction: Junction, plan: TimingPlan) -> RingPlan:
     """The plan in phases.
 
