@@ -3,9 +3,10 @@
     python benchmarks/tables.py [--policy reference] [--plan benchmarks/results/shixin_plan.json] [--scenario shixin]
                                 [--periods AM,OFF,PM] [--seeds 0:10] [--jobs 2] [--out benchmarks/results/tables.md]
 
-What is simulated are the CSV tables that ``greenband export`` makes of the plan. A plan that is not there is made first,
-by ``greenband plan`` with ``--budget``, which takes half an hour. The baselines' runs are those of
-``benchmarks/results/SCENARIO.json``, see baselines.py; the existing plan is simulated again, and must come out as there.
+What is simulated are the CSV tables that ``greenband export`` makes of the plan. A plan that is not there is made
+first, by ``greenband plan`` with ``--budget``, which takes half an hour. The baselines' runs are those of
+``benchmarks/results/SCENARIO.json``, see baselines.py; the existing plan is simulated again, and must
+come out as there.
 """
 
 from __future__ import annotations
