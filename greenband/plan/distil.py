@@ -37,6 +37,7 @@ from greenband.scenario import Scenario
 from greenband.signals import Limits
 
 __all__ = [
+    "HOW",
     "Log",
     "Span",
     "Usage",
