@@ -70,7 +70,8 @@ class FixedPlan:
 
     def _checked(self, scenario: Scenario, period: str) -> Mapping[str, TimingPlan]:
         if period not in self._plans.plans:
-            raise BadInput(f"the plan has no period {period}: it has {', '.join(self._plans.plans)}")
+            has = ", ".join(self._plans.plans)
+            raise BadInput(f"the plan has no period {period}: it has {has}, and no day plan that says when")
         plans = self._plans.plans[period]
         for name, signal in scenario.network.signals.items():
             if name not in plans:
