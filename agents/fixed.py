@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from greenband.errors import BadInput
 from greenband.formats import json as plan_json
 from greenband.plan.model import PlanSet, TimingPlan
-from greenband.scenario import Scenario
+from greenband.scenario import Period, Scenario
 from greenband.sensing import Measurement
 from greenband.signals import Limits
 
@@ -34,11 +34,11 @@ class FixedPlan:
     def reset(self, scenario: Scenario, period: str) -> Mapping[str, int]:
         """Choose the period's plans and hold them against the junctions' limits; returns the stages to begin with.
 
-        A period that spans several, such as the whole day, takes their plans in turn unless it has plans of its own.
+        A period for which there is no plan of its name takes those of Monday's day plan, in turn where it changes
+        during the period. Without a day plan a period that spans several, such as the whole day, takes theirs.
         """
         span = scenario.period(period)
-        spans = span.plans if span.plans and period not in self._plans.plans else ()
-        wanted = [(switch.time_s, switch.period) for switch in spans] or [(span.start_s, period)]
+        wanted = self._wanted(span, period)
         chosen = {name: self._checked(scenario, name) for name in dict.fromkeys(name for _, name in wanted)}
         (_, self._active), *self._switches = [(time_s, chosen[name]) for time_s, name in wanted]
         self._switch(span.start_s)
@@ -48,6 +48,21 @@ class FixedPlan:
         }
         return self._first
 
+    def _wanted(self, span: Period, period: str) -> list[tuple[int, str]]:
+        """(time in s, name of the plans) in turn; the warm-up has those that the period begins with."""
+        day = self._plans.plain_day
+        if period in self._plans.plans:
+            return [(span.start_s, period)]
+        if day is None:
+            return [(switch.time_s, switch.period) for switch in span.plans] or [(span.start_s, period)]
+        (_, first), *later = self._plans.day_plans[day].between(span.begin_s, span.end_s)
+        return [(span.start_s, first), *later]
+
+    @property
+    def changes(self) -> bool:
+        """Whether other plans are to come into force."""
+        return bool(self._switches)
+
     @property
     def active(self) -> Mapping[str, TimingPlan]:
         """The plans in force, by signal."""
@@ -55,7 +70,8 @@ class FixedPlan:
 
     def _checked(self, scenario: Scenario, period: str) -> Mapping[str, TimingPlan]:
         if period not in self._plans.plans:
-            raise BadInput(f"the plan has no period {period}: it has {', '.join(self._plans.plans)}")
+            has = ", ".join(self._plans.plans)
+            raise BadInput(f"the plan has no period {period}: it has {has}, and no day plan that says when")
         plans = self._plans.plans[period]
         for name, signal in scenario.network.signals.items():
             if name not in plans:

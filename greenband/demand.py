@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -34,6 +34,7 @@ __all__ = [
     "Slice",
     "Walk",
     "load",
+    "profile",
     "save_profile",
     "vehicle_classes",
 ]
@@ -219,6 +220,13 @@ class Profile:
                 mean[flow.id, flow.edges] = mean.get((flow.id, flow.edges), 0.0) + flow.veh_h * factor * share
         return tuple(RouteFlow(name, edges, veh_h) for (name, edges), veh_h in mean.items())
 
+    def within(self, begin_s: int, end_s: int) -> Profile:
+        """What of it lies between two times."""
+        clipped = [
+            replace(part, begin_s=max(begin_s, part.begin_s), end_s=min(end_s, part.end_s)) for part in self.slices
+        ]
+        return Profile(tuple(part for part in clipped if part.begin_s < part.end_s))
+
     def routes(self) -> dict[str, tuple[str, ...]]:
         """Edges by ``<route id>.``, of its motor flows."""
         return _routes(self.motor_flows)
@@ -257,6 +265,12 @@ class RouteFile:
             times += [begin, end]
         hours = max((max(times) - min(times)) / 3600, 1 / 60) if times else 1.0
         return tuple(RouteFlow(f"{e[0]}-{e[-1]}.{k}", e, n / hours) for k, (e, n) in enumerate(counts.items()))
+
+    def hourly(self, begin_s: int, end_s: int) -> Profile:
+        """The flows of each hour between two times, from the vehicles that depart in it."""
+        hours = [(begin, min(begin + 3600, end_s)) for begin in range(begin_s, end_s, 3600)]
+        journeys = list(_journeys(self.path))
+        return Profile(tuple(Slice(begin, end, _table(journeys, begin, end)) for begin, end in hours))
 
     def routes(self) -> dict[str, tuple[str, ...]]:
         """Edges by id of its vehicles and ``<flow id>.``; none for those whose way SUMO is to find."""
@@ -318,6 +332,16 @@ def load(path: Path) -> Demand:
     parts = _read(path, _ProfileFile).slices
     tables = {name: FlowTable.load(path.parent / name) for name in {part.table for part in parts}}
     return Profile(tuple(Slice(part.begin_s, part.end_s, tables[part.table], part.factor) for part in parts))
+
+
+def profile(demand: Demand, begin_s: int, end_s: int) -> Profile:
+    """Demand between two times as tables that follow each other, a route file's hour by hour."""
+    if isinstance(demand, Profile):
+        return demand.within(begin_s, end_s)
+    if isinstance(demand, RouteFile):
+        return demand.hourly(begin_s, end_s)
+    assert isinstance(demand, FlowTable)
+    return Profile((Slice(begin_s, end_s, demand),))
 
 
 def save_profile(path: Path, slices: Sequence[tuple[int, int, str, float]]) -> None:
@@ -403,7 +427,23 @@ def _parse(path: Path) -> ET.ElementTree[ET.Element]:
         raise BadInput(f"{path}: not a SUMO route file: {error}") from error
 
 
-def _journeys(path: Path) -> Iterator[tuple[str, float, float, tuple[str, ...], float]]:
+_Journey = tuple[str, float, float, tuple[str, ...], float]
+
+
+def _table(journeys: Iterable[_Journey], begin_s: int, end_s: int) -> FlowTable:
+    """Flows by route of the vehicles that depart between two times, those of a flow evenly over its own."""
+    veh: dict[tuple[str, ...], float] = {}
+    for _, first, last, edges, number in journeys:
+        inside = min(last, end_s) - max(first, begin_s)
+        share = float(begin_s <= first < end_s) if last <= first else max(0.0, inside) / (last - first)
+        if share:
+            veh[edges] = veh.get(edges, 0.0) + number * share
+    per_h = 3600 / (end_s - begin_s)
+    flows = (RouteFlow(">".join(edges), edges, number * per_h) for edges, number in veh.items())
+    return FlowTable(tuple(flows), PASSENGER)
+
+
+def _journeys(path: Path) -> Iterator[_Journey]:
     """Of the vehicles and flows that carry or name a route: id (``<id>.`` of a flow, as in ``routes``), first and last
     departure in s, edges and number of vehicles.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenband.demand import FlowTable, RouteFlow, load, vehicle_classes
+from greenband.demand import FlowTable, Profile, RouteFile, RouteFlow, Slice, load, profile, vehicle_classes
 from greenband.errors import BadInput
 
 TABLE = FlowTable((RouteFlow("a-b", ("a", "b"), 300.0), RouteFlow("a-c", ("a", "c"), 100.5)), "car")
@@ -100,3 +100,27 @@ def test_what_is_no_table_is_refused(text: str | None, tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=r"flows\.json: not a flow table"):
         FlowTable.load(path)
+
+
+def test_a_profile_is_cut_to_the_hours_asked_for() -> None:
+    table = FlowTable((RouteFlow("a", ("x", "y"), 100.0),), "car")
+    whole = Profile((Slice(0, 3600, table), Slice(3600, 7200, table, 3.0)))
+    inside = whole.within(1800, 4500)
+    assert [(part.begin_s, part.end_s, part.factor) for part in inside.slices] == [(1800, 3600, 1.0), (3600, 4500, 3.0)]
+    assert inside.motor_flows[0].veh_h == pytest.approx((1800 * 100 + 900 * 300) / 2700)
+    assert whole.within(7200, 9000).motor_flows == ()
+    assert profile(whole, 1800, 4500) == inside
+    assert profile(table, 10, 20) == Profile((Slice(10, 20, table),))
+
+
+def test_a_route_file_is_told_hour_by_hour(tmp_path: Path) -> None:
+    (tmp_path / "r.rou.xml").write_text(
+        '<routes><route id="r" edges="x y"/>'
+        '<vehicle id="1" route="r" depart="10"/><vehicle id="2" route="r" depart="3600"/>'
+        '<flow id="f" route="r" begin="1800" end="9000" number="40"/></routes>',
+        encoding="utf-8",
+    )
+    hours = profile(RouteFile(tmp_path / "r.rou.xml"), 0, 5400)
+    assert [(part.begin_s, part.end_s) for part in hours.slices] == [(0, 3600), (3600, 5400)]
+    flows = [sum(flow.veh_h for flow in part.table.motor_flows) for part in hours.slices]
+    assert flows == pytest.approx([11.0, 22.0])  # 1 + 10 vehicles in an hour, 1 + 10 in half an hour

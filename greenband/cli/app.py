@@ -235,9 +235,13 @@ def plan(
     subject: Annotated[str, typer.Argument(help="A method, or a training run, policy folder or controller.")],
     scenario: Scenario,
     out: Annotated[Path, typer.Option(help="Folder for plan.json.")],
-    period: Annotated[str, typer.Option(help="Periods, or all.")] = "all",
+    period: Annotated[str, typer.Option(help="Periods, or all; or day, to cut the whole day into plans.")] = "all",
+    plans: Annotated[int | None, typer.Option(help="Plans of a whole day, at most; 5 by default.")] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="Training seeds to replay a policy or controller on; 10000:10004 by default.")
+        str | None,
+        typer.Option(
+            help="Training seeds to replay a policy or controller on; 10000:10004 by default, 10000 for a whole day."
+        ),
     ] = None,
     budget: Annotated[int | None, typer.Option(help="Plans that the search in simulation tries; 0 for none.")] = None,
     verify: Annotated[
@@ -250,11 +254,12 @@ def plan(
     """Make one fixed timing plan per junction and period.
 
     The methods webster, greenwave and simopt make plans themselves; from what any other subject does a plan is
-    distilled. Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
+    distilled. With --period day its whole day is cut into stretches with one of --plans plans P1, P2, ... each, as few
+    as it takes. Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
     """
     from greenband.cli import plan as command
 
-    if not command.run(subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify):
+    if not command.run(subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify, plans):
         raise typer.Exit(1)
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from greenband import formats, registry
 from greenband.cli.common import announced, clock, counting, err, periods_of, processes
 from greenband.cli.evaluate import compare
-from greenband.cli.table import show
+from greenband.cli.table import show, show_day
 from greenband.errors import BadInput
 from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.closed_loop import closed_loop
@@ -18,8 +18,9 @@ from greenband.evaluation.nema_check import differences
 from greenband.evaluation.runner import Task, run_all
 from greenband.evaluation.tuning import Budget, refined
 from greenband.formats import sumo_nema
+from greenband.plan.day import MOST_PLANS, cut_plans
 from greenband.plan.describe import described
-from greenband.plan.distil import distil
+from greenband.plan.distil import Log, distil
 from greenband.plan.greenwave import greenwave
 from greenband.plan.model import PlanSet
 from greenband.plan.planner import Planner
@@ -28,6 +29,8 @@ from greenband.scenario import Scenario
 __all__ = ["make_plans", "run"]
 
 REPLAYED = "10000:10004"  # training seeds from which a plan is distilled, by default
+DAY_REPLAYED = "10000"  # those of a whole day, which is long
+PLANS = 5  # of a whole day, at most, by default
 SHOWN = 10  # differences and broken rules that are told one by one
 SEARCHED = 120  # plans that are tried in simulation after that
 MAX_CYCLE_S = 120  # s, of the green wave that is a start of the search too
@@ -45,6 +48,7 @@ def run(
     budget: int | None = None,
     trust: bool = False,
     verify: bool = False,
+    most: int | None = None,
 ) -> bool:
     """Write ``plan.json`` into ``out``, then compare existing plan, subject and that file; ``results.json`` too.
 
@@ -52,11 +56,21 @@ def run(
     """
     found, jobs, numbers = registry.scenario(scenario), processes(jobs), parse_seeds(compare_on)
     periods, named = periods_of(found, period), _with_budget(resolve(subject, trust), budget)
-    planner = named.make()
+    planner, whole = named.make(), any(found.period(name).plans for name in periods)
+    if most is not None and (not whole or isinstance(planner, Planner)):
+        reason = f"{subject} makes plans of its own" if whole else "name a whole day, such as --period day"
+        raise BadInput(f"--plans {most}: {reason}")
     if isinstance(planner, Planner):
         if seeds is not None:
             raise BadInput(f"--seeds {seeds}: {subject} is not replayed to make its plans")
         plans, shown = planner.plan_set(found, periods, jobs, announced), []
+    elif whole:
+        if budget:
+            raise BadInput(f"--budget {budget}: plans of a whole day are not searched in simulation")
+        plans = make_day(
+            named, found, periods, parse_seeds(seeds or DAY_REPLAYED), jobs, PLANS if most is None else most
+        )
+        shown = [named] if subject != "existing" else []
     else:
         plans = make_plans(named, found, periods, parse_seeds(seeds or REPLAYED), jobs)
         plans = searched(plans, found, SEARCHED if budget is None else budget, jobs)
@@ -65,6 +79,8 @@ def run(
     path = formats.write(plans, "json", out).all()[0]
     err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
     err.print(plans.provenance.note, soft_wrap=True)
+    if whole:
+        show_day(plans)
     subjects = [resolve("existing"), *shown, resolve(str(path))]
     results = [compare(subjects, found, name, numbers, jobs) for name in periods]
     for result in results:
@@ -147,6 +163,23 @@ def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int) -> Plan
     return PlanSet(provenance=origin, plans=better)
 
 
+def make_day(
+    subject: Subject, scenario: Scenario, periods: Sequence[str], seeds: Sequence[int], jobs: int, most: int
+) -> PlanSet:
+    """Replay over a whole day, cut it into the hours of at most so many plans, then distil.
+
+    Raises:
+        BadInput: other periods are named beside the day, or too few or many plans; or as ``make_plans``.
+        SimulationError: SUMO failed.
+    """
+    if len(periods) > 1:
+        raise BadInput(f"--period {','.join(periods)}: a whole day is cut by itself, without other periods")
+    if not 1 <= most <= MOST_PLANS:
+        raise BadInput(f"--plans {most}: must be 1 to {MOST_PLANS}")
+    logs = _replayed(subject, scenario, periods, seeds, jobs)
+    return cut_plans(scenario, periods[0], logs[periods[0]], subject.name, seeds, most)
+
+
 def make_plans(
     subject: Subject, scenario: Scenario, periods: Sequence[str], seeds: Sequence[int], jobs: int
 ) -> PlanSet:
@@ -156,11 +189,17 @@ def make_plans(
         BadInput: a seed is not one for training, or no plan fits the limits.
         SimulationError: SUMO failed.
     """
+    return distil(scenario, _replayed(subject, scenario, periods, seeds, jobs), subject.name, seeds)
+
+
+def _replayed(
+    subject: Subject, scenario: Scenario, periods: Sequence[str], seeds: Sequence[int], jobs: int
+) -> dict[str, list[Log]]:
+    """What a subject did, per period and seed."""
     if any(seed < 10_000 for seed in seeds):
         raise BadInput("plans are made on training seeds, 10000 and above: results and validation use those below")
     tasks = [Task(subject, scenario, period, seed) for period in periods for seed in seeds]
     with counting(f"replaying {subject.name}", len(tasks)) as step:
         runs = run_all(tasks, jobs, step)
     n = len(seeds)
-    logs = {period: [run.executed for run in runs[k * n : (k + 1) * n]] for k, period in enumerate(periods)}
-    return distil(scenario, logs, subject.name, seeds)
+    return {period: [run.executed for run in runs[k * n : (k + 1) * n]] for k, period in enumerate(periods)}

@@ -15,8 +15,10 @@ from greenband.cli.common import err
 from greenband.evaluation import PlaceResult, Result, SubjectResult
 from greenband.evaluation.texts import best
 from greenband.metrics import METRICS
+from greenband.plan.calendar import DAY_MIN, clock
+from greenband.plan.model import PlanSet
 
-__all__ = ["show", "show_junctions"]
+__all__ = ["show", "show_day", "show_junctions"]
 
 SPEED = "mainline_speed_kmh"
 SHOWN = ("delay_s", SPEED, "speed_kmh", "stops", "delay_p95_s", "gridlock_share")
@@ -70,6 +72,23 @@ def show_junctions(result: Result, names: Mapping[str, str]) -> None:
             table.add_row(escape(label), *(_junction(place, row) for place in row))
         err.print(table)
         err.print()
+
+
+def show_day(plans: PlanSet) -> None:
+    """Print which plan is in force when on a plain Monday, with its cycle, or the shortest and the longest."""
+    name = plans.plain_day or ""
+    table = _table(name)
+    for heading in ("plan", "from", "to"):
+        table.add_column(heading)
+    table.add_column("cycle s", justify="right")
+    switches = plans.day_plans[name].switches
+    ends = [*(switch.at for switch in switches[1:]), clock(DAY_MIN)]
+    for switch, end in zip(switches, ends, strict=True):
+        cycles = sorted({plan.cycle_s for plan in plans.plans[switch.plan].values()})
+        text = "-".join(str(cycle) for cycle in dict.fromkeys((cycles[0], cycles[-1])))
+        table.add_row(escape(switch.plan), switch.at, end, text)
+    err.print(table)
+    err.print()
 
 
 def _table(title: str) -> Table:

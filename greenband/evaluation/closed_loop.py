@@ -19,7 +19,6 @@ from greenband.errors import BadInput, SimulationError
 from greenband.evaluation.tasks import violations_of
 from greenband.formats import sumo as sumo_format
 from greenband.monitor import Violation, read_lamps
-from greenband.plan.calendar import day_plan_on
 from greenband.plan.display import junction_phases
 from greenband.plan.model import PlanSet
 from greenband.plan.transition import Step, timeline
@@ -71,7 +70,7 @@ def closed_loop(plans: PlanSet, scenario: Scenario, begin_s: int = 0, end_s: int
         BadInput: the plans cannot be exported, or leave out a signal of the scenario.
         SimulationError: SUMO failed or took too long.
     """
-    day = day_plan_on(sumo_format.MONDAY, plans.schedule) or next(iter(plans.day_plans))
+    day = plans.plain_day or ""
     for name in scenario.network.signals:
         if name not in plans.junctions:
             raise BadInput(f"the plan has no junction {name} of scenario {scenario.name}")

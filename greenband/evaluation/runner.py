@@ -172,13 +172,13 @@ def _lost(tasks: Sequence[Task], errors: dict[int, SimulationError]) -> tuple[Lo
 def _plans(subject: Subject, scenario: Scenario, period: str) -> Mapping[str, TimingPlan]:
     """The fixed plans that a subject runs all through a period, by signal; none for any other subject.
 
-    Controllers that run plans have them as ``active`` once they are reset.
+    Controllers that run plans have them as ``active`` once they are reset, and tell by ``changes`` of others to come.
     """
     if scenario.period(period).plans:
         return {}
     controller = subject.make()
     controller.reset(scenario, period)
-    return dict(getattr(controller, "active", {}))
+    return {} if getattr(controller, "changes", False) else dict(getattr(controller, "active", {}))
 
 
 def _gather(subject: Subject, runs: Sequence[Run], plans: Mapping[str, TimingPlan]) -> SubjectResult:

@@ -12,7 +12,6 @@ Monday, from midnight on; every other day plan has a file of its own.
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,6 @@ from pydantic import ValidationError
 from greenband.errors import BadInput
 from greenband.files import write_bytes
 from greenband.network import Signal
-from greenband.plan.calendar import day_plan_on
 from greenband.plan.display import junction_phases
 from greenband.plan.junction import Junction
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
@@ -35,7 +33,6 @@ from greenband.signals import GREEN
 
 __all__ = ["export", "read"]
 
-MONDAY = datetime.date(2001, 3, 5)  # on which schedules seldom name a holiday
 PHASE_NAME = re.compile(r"([1-9][0-9]{0,3}) (green|yellow|all-red)")
 
 
@@ -45,7 +42,7 @@ def export(plans: PlanSet, path: Path) -> list[Path]:
     Raises:
         BadInput: a junction cannot get into step with its next plan.
     """
-    monday = day_plan_on(MONDAY, plans.schedule) or next(iter(plans.day_plans))
+    monday = plans.plain_day or ""
     others = [name for name in plans.day_plans if name != monday]
     files = {monday: path}
     for number, name in enumerate(others, 2):

@@ -16,9 +16,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from greenband.plan.broken import broken
 
-__all__ = ["DAY_MIN", "WEEK", "DayPlan", "ScheduleRow", "Switch", "clock", "day_plan_on"]
+__all__ = ["DAY_MIN", "DAY_S", "MONDAY", "WEEK", "DayPlan", "ScheduleRow", "Switch", "clock", "day_plan_on"]
 
 DAY_MIN = 24 * 60
+DAY_S = 60 * DAY_MIN
+MONDAY = datetime.date(2001, 3, 5)  # on which schedules seldom name a holiday
 WEEK = (1, 2, 3, 4, 5, 6, 7)  # Monday to Sunday, as in ISO 8601
 
 
@@ -78,6 +80,16 @@ class DayPlan(_Record):
     def plan_at(self, minute: int) -> str:
         """The plan in force at a minute of the day."""
         return [switch.plan for switch in self.switches if switch.at_min <= minute][-1]
+
+    def between(self, begin_s: int, end_s: int) -> list[tuple[int, str]]:
+        """(time in s, plan): the plan in force at the beginning, then each that follows; times go on past midnight."""
+        found = [(begin_s, self.plan_at(begin_s // 60 % DAY_MIN))]
+        for day in range(begin_s // DAY_S, end_s // DAY_S + 1):
+            for switch in self.switches:
+                at_s = day * DAY_S + 60 * switch.at_min
+                if begin_s < at_s < end_s and switch.plan != found[-1][1]:
+                    found.append((at_s, switch.plan))
+        return found
 
 
 class ScheduleRow(_Record):

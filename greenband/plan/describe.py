@@ -14,7 +14,7 @@ from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
 from greenband.signals import Limits
 
-__all__ = ["EVERY_DAY", "described", "junctions", "whole_day"]
+__all__ = ["EVERY_DAY", "described", "joined", "junctions", "whole_day"]
 
 EVERY_DAY = "every day"
 
@@ -22,10 +22,12 @@ EVERY_DAY = "every day"
 def described(plans: PlanSet, scenario: Scenario) -> PlanSet:
     """The plan set with junctions, day plans and a schedule, where it has none of its own.
 
+    Plans of a set that says itself when they are in force may have names of their own, others those of periods.
+
     Raises:
         BadInput: the scenario has no such junctions, stages or periods.
     """
-    for name in plans.plans:
+    for name in () if plans.day_plans else plans.plans:
         scenario.period(name)
     if not plans.junctions:
         signals = {plan.signal for _, plan in plans}
@@ -159,9 +161,9 @@ def whole_day(scenario: Scenario, periods: Sequence[str]) -> list[Switch]:
     if days and any(switch.period in periods for switch in days[0]):
         wanted = [(switch.time_s // 60, switch.period) for switch in days[0]]
         stands = {name: _stand_in(scenario, name, periods) for _, name in wanted}
-        return _joined([(minute, stands[name]) for minute, name in wanted])
+        return joined([(minute, stands[name]) for minute, name in wanted])
     starts = sorted((scenario.period(name).start_s % 86400 // 60, name) for name in periods)
-    return _joined([(0, starts[-1][1]), *starts] if starts[0][0] else starts)
+    return joined([(0, starts[-1][1]), *starts] if starts[0][0] else starts)
 
 
 def _stand_in(scenario: Scenario, name: str, periods: Sequence[str]) -> str:
@@ -176,7 +178,7 @@ def _veh_h(scenario: Scenario, period: str) -> float:
     return sum(route.veh_h for route in scenario.demand(period).motor_flows)
 
 
-def _joined(wanted: Sequence[tuple[int, str]]) -> list[Switch]:
+def joined(wanted: Sequence[tuple[int, str]]) -> list[Switch]:
     """Switches without those that change nothing."""
     return [
         Switch(at_min=minute, plan=name)

@@ -1,4 +1,4 @@
-"""From a controller's realised stages to one fixed plan per period that a controller on the street can hold.
+"""From a controller's realised stages to one fixed plan per period, or other hours, that a street controller can hold.
 
 Per signal: mean green and number of services of each stage, the cyclic order most often realised, and the time between
 services. Then one common cycle for the corridor, green in proportion to what was realised, and offsets by ``offsets``.
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, product
 from statistics import median, quantiles
+from typing import Protocol
 
 from greenband import __version__, sumo
+from greenband.demand import Demand
 from greenband.errors import BadInput
 from greenband.network import Signal
 from greenband.plan.cycles import feasible_cycles, least_greens
@@ -31,15 +33,40 @@ from greenband.plan.splits import (
     practical_cycle_s,
     share_green,
 )
-from greenband.scenario import Period, Scenario
+from greenband.scenario import Scenario
 from greenband.signals import Limits
 
-__all__ = ["Usage", "common_cycle_s", "distil", "distil_period", "stage_order", "usage"]
+__all__ = [
+    "HOW",
+    "Log",
+    "Span",
+    "Usage",
+    "common_cycle_s",
+    "distil",
+    "distil_hours",
+    "greens",
+    "origin",
+    "stage_order",
+    "usage",
+]
 
 Log = Mapping[str, Sequence[tuple[int, int]]]
 
 SATURATION = 0.75  # degree of saturation (demand over capacity) that a stage should not exceed
+HOW = "common cycle, green shares and stage order; offsets by platoons"
 MOST_PERMUTED = 8  # stages up to which every order is tried: 7! = 5040
+
+
+class Span(Protocol):
+    """A stretch of time in s after midnight, such as a period without its warm-up."""
+
+    @property
+    def begin_s(self) -> int:
+        """Its first second."""
+
+    @property
+    def end_s(self) -> int:
+        """The second after its last."""
 
 
 @dataclass(frozen=True)
@@ -86,45 +113,71 @@ def distil(
     if not logs:
         raise BadInput("no logs to distil a plan from")
     cycles = cycles_s or {}
-    plans = {name: distil_period(scenario, name, per_seed, cycles.get(name)) for name, per_seed in logs.items()}
-    origin = Provenance(
+    plans = {}
+    for name, per_seed in logs.items():
+        span, demand = scenario.period(name), scenario.demand(name)
+        plans[name] = distil_hours(scenario, name, per_seed, [span], demand, [demand], cycles.get(name))
+    return PlanSet(
+        provenance=origin(scenario, subject, seeds, note or f"distilled from realised stages: {HOW}"), plans=plans
+    )
+
+
+def origin(scenario: Scenario, subject: str, seeds: Sequence[int], note: str) -> Provenance:
+    """Where plans come from that are distilled from what a subject did."""
+    return Provenance(
         subject=subject,
         scenario=scenario.name,
         seeds=tuple(seeds),
         greenband=__version__,
         sumo=sumo.version_string(),
-        note=note or "distilled from realised stages: common cycle, green shares and stage order; offsets by platoons",
+        note=note,
     )
-    return PlanSet(provenance=origin, plans=plans)
 
 
-def distil_period(
-    scenario: Scenario, period: str, logs: Sequence[Log], cycle_s: int | None = None
+def distil_hours(
+    scenario: Scenario,
+    name: str,
+    logs: Sequence[Log],
+    spans: Sequence[Span],
+    demand: Demand,
+    parts: Sequence[Demand],
+    cycle_s: int | None = None,
 ) -> dict[str, TimingPlan]:
-    """Plans of one period by signal; ``cycle_s`` overrides the common cycle.
+    """One plan by signal for all of some spans of time.
+
+    Args:
+        scenario: where the logs come from.
+        name: of the plan, to which its cycle is added.
+        logs: one per seed, as for ``distil``.
+        spans: when the plan is to be in force.
+        demand: what travels then on average; offsets are for that.
+        parts: what travels in the parts of that time; green is to suffice in each.
+        cycle_s: overrides the common cycle.
 
     Raises:
         BadInput: as ``distil``; or the limits do not allow ``cycle_s``.
     """
-    network, span = scenario.network, scenario.period(period)
-    limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
-    used = {name: usage(signal, limits[name], logs, span) for name, signal in network.signals.items()}
-    table = scenario.demand(period)
-    flows = movement_flows(table)
-    ratios = {n: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for n, signal in network.signals.items()}
+    network = scenario.network
+    limits = {signal: known.limits(scenario.timing) for signal, known in network.signals.items()}
+    used = {signal: usage(known, limits[signal], logs, *spans) for signal, known in network.signals.items()}
+    flows = [movement_flows(part) for part in parts]
+    ratios = [
+        {signal: critical_ratios(known, one, SATURATION_VEH_H_LANE) for signal, known in network.signals.items()}
+        for one in flows
+    ]
     shortest, longest = feasible_cycles(limits)
-    cycle = common_cycle_s(limits, used, ratios) if cycle_s is None else cycle_s
+    cycle = max(common_cycle_s(limits, used, part) for part in ratios) if cycle_s is None else cycle_s
     if not shortest <= cycle <= longest:
-        raise BadInput(f"period {period}: a common cycle of {cycle} s is not allowed: {shortest} to {longest} s are")
-    plans = {
-        name: _plan(signal, limits[name], used[name], ratios[name], cycle, f"{period} {cycle} s")
-        for name, signal in network.signals.items()
-    }
-    return align(network, plans, table)
+        raise BadInput(f"period {name}: a common cycle of {cycle} s is not allowed: {shortest} to {longest} s are")
+    plans = {}
+    for signal, known in network.signals.items():
+        most = [max(shares) for shares in zip(*(part[signal] for part in ratios), strict=True)]
+        plans[signal] = _plan(known, limits[signal], used[signal], most, cycle, f"{name} {cycle} s")
+    return align(network, plans, demand)
 
 
-def usage(signal: Signal, limits: Limits, logs: Sequence[Log], period: Period) -> Usage:
-    """What the logs say of one signal from the period's begin to its end; the warm-up is left out.
+def usage(signal: Signal, limits: Limits, logs: Sequence[Log], *spans: Span) -> Usage:
+    """What the logs say of one signal within spans of time.
 
     Raises:
         BadInput: there is no log, one lacks the signal, or names a stage that the signal does not have.
@@ -132,17 +185,26 @@ def usage(signal: Signal, limits: Limits, logs: Sequence[Log], period: Period) -
     if not logs:
         raise BadInput(f"signal {signal.id}: no log of a run")
     green, services, follows = [0] * len(signal.stages), [0] * len(signal.stages), Counter[tuple[int, int]]()
-    for log in logs:
-        executed = _checked(signal, log)
-        for number, (called_s, stage) in enumerate(executed):
-            left_s = executed[number + 1][0] if number + 1 < len(executed) else period.end_s
-            start_s = called_s + _intergreen_s(signal, limits, executed, number)
-            seen_s = min(left_s, period.end_s) - max(start_s, period.begin_s)
-            green[stage] += max(0, seen_s)
-            services[stage] += period.begin_s <= start_s < period.end_s
-        inside = [stage for called_s, stage in executed if period.begin_s <= called_s < period.end_s]
+    for log, span in product(logs, spans):
+        for stage, start_s, left_s in greens(signal, limits, log, span.end_s):
+            green[stage] += max(0, min(left_s, span.end_s) - max(start_s, span.begin_s))
+            services[stage] += span.begin_s <= start_s < span.end_s
+        inside = [stage for called_s, stage in log[signal.id] if span.begin_s <= called_s < span.end_s]
         follows.update(pairwise(inside))
-    return Usage(len(logs) * period.duration_s, tuple(green), tuple(services), dict(follows))
+    measured_s = len(logs) * sum(span.end_s - span.begin_s for span in spans)
+    return Usage(measured_s, tuple(green), tuple(services), dict(follows))
+
+
+def greens(signal: Signal, limits: Limits, log: Log, end_s: int) -> Iterator[tuple[int, int, int]]:
+    """(stage, start of green, end of green) of every stage that a log has; times in s, the last ending at ``end_s``.
+
+    Raises:
+        BadInput: the log lacks the signal, or names a stage that the signal does not have.
+    """
+    executed = _checked(signal, log)
+    for number, (called_s, stage) in enumerate(executed):
+        left_s = executed[number + 1][0] if number + 1 < len(executed) else end_s
+        yield stage, called_s + _intergreen_s(signal, limits, executed, number), left_s
 
 
 def _checked(signal: Signal, log: Log) -> Sequence[tuple[int, int]]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from greenband.errors import BadInput
 from greenband.plan.broken import broken
-from greenband.plan.calendar import DayPlan, ScheduleRow, checked_names
+from greenband.plan.calendar import MONDAY, DayPlan, ScheduleRow, checked_names, day_plan_on
 from greenband.plan.junction import Junction
 
 __all__ = ["PlanSet", "Provenance", "StageTiming", "TimingPlan"]
@@ -167,6 +167,11 @@ class PlanSet(_Record):
     def whole(self) -> bool:
         """Whether the set says all that a controller needs."""
         return bool(self.junctions and self.day_plans and self.schedule)
+
+    @property
+    def plain_day(self) -> str | None:
+        """Name of the day plan of a Monday that is no holiday; None where the set has none."""
+        return day_plan_on(MONDAY, self.schedule) or next(iter(self.day_plans), None)
 
     @classmethod
     def schema_text(cls) -> str:

@@ -14,6 +14,7 @@ from greenband.agents.fixed import Existing, FixedPlan
 from greenband.control import run
 from greenband.errors import BadInput
 from greenband.formats import json as plan_json
+from greenband.plan.calendar import DayPlan, ScheduleRow, Switch
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
@@ -127,3 +128,60 @@ def test_a_stage_red_for_longer_than_the_maximum_is_refused(plans: PlanSet, jinc
     long = plan.model_copy(update={"stages": stages, "cycle_s": sum(stage.duration_s for stage in stages)})
     with pytest.raises(BadInput, match=r"red \d+ s is above the maximum of 180 s"):
         FixedPlan(plans.model_copy(update={"plans": {"AM": {"J11": long}}})).reset(jincheng, "AM")
+
+
+def own_day(jincheng: Scenario, *switches: tuple[int, str]) -> PlanSet:
+    """Plans P1 of 100 s and P2 of 110 s, with a day plan of (minute, plan) on weekdays and P1 at the weekend."""
+    signal, origin = jincheng.network.signals["J11"], plan_json.read(jincheng.existing_plan_file("AM")).provenance
+    made = {
+        name: {"J11": build_plan(signal, signal.limits(jincheng.timing), cycle_s, [1, 1, 1, 1])}
+        for name, cycle_s in (("P1", 100), ("P2", 110))
+    }
+    weekday = DayPlan(switches=tuple(Switch(at_min=minute, plan=plan) for minute, plan in switches))
+    weekend = DayPlan(switches=(Switch(at_min=0, plan="P1"),))
+    rows = (ScheduleRow(day_plan="free", weekdays=(6, 7)), ScheduleRow(day_plan="work", weekdays=(1, 2, 3, 4, 5)))
+    return PlanSet(provenance=origin, plans=made, day_plans={"free": weekend, "work": weekday}, schedule=rows)
+
+
+def cycles(controller: FixedPlan, scenario: Scenario, period: str) -> list[tuple[int, int]]:
+    """(time in s, cycle in s) whenever the plan in force changes during a period."""
+    span, found = scenario.period(period), list[tuple[int, int]]()
+    controller.reset(scenario, period)
+    for time_s in range(span.start_s, span.end_s, 60):
+        controller.decide(Measurement(time_s, {}))
+        if not found or controller.active["J11"].cycle_s != found[-1][1]:
+            found.append((time_s, controller.active["J11"].cycle_s))
+    return found
+
+
+def test_a_period_without_a_plan_of_its_name_has_that_of_the_day_plan(jincheng: Scenario) -> None:
+    """AM lasts from 07:30 to 08:30, after a warm-up of 10 minutes."""
+    at_begin = FixedPlan(own_day(jincheng, (0, "P1"), (450, "P2"), (510, "P1")))
+    assert cycles(at_begin, jincheng, "AM") == [(26400, 110)]
+    assert not at_begin.changes
+    within = FixedPlan(own_day(jincheng, (0, "P2"), (480, "P1")))
+    within.reset(jincheng, "AM")
+    assert within.changes
+    assert cycles(within, jincheng, "AM") == [(26400, 110), (28800, 100)]
+
+
+def test_the_whole_day_follows_the_set_s_own_day_plan(jincheng: Scenario) -> None:
+    plans = own_day(jincheng, (0, "P1"), (420, "P2"), (1200, "P1"))
+    assert cycles(FixedPlan(plans), jincheng, "day") == [(0, 100), (25200, 110), (72000, 100)]
+
+
+def test_a_plan_of_the_period_s_name_goes_first(jincheng: Scenario) -> None:
+    plans = own_day(jincheng, (0, "P1"))
+    named = plans.model_copy(update={"plans": {**plans.plans, "AM": plans.plans["P2"]}})
+    assert cycles(FixedPlan(named), jincheng, "AM") == [(26400, 110)]
+    assert cycles(FixedPlan(named), jincheng, "PM") == [(60600, 100)]
+
+
+def test_a_run_changes_plans_where_the_day_plan_does(jincheng: Scenario, shorten: Callable[..., Scenario]) -> None:
+    short = shorten(jincheng, duration_s=900)  # from 07:30, change at 07:38
+    executed = run(FixedPlan(own_day(jincheng, (0, "P1"), (458, "P2"))), short, "AM", 0, demand=0.05)["J11"]
+    starts = [time for time, stage in executed if stage == 0]
+    lengths = [b - a for a, b in pairwise(starts)]
+    assert lengths[1:5] == [100] * 4  # the first began with the run
+    assert lengths[-1] == 110
+    assert (starts[-1] + 5) % 110 == 0  # called in when the last stage's green ends, 5 s earlier

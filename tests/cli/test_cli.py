@@ -119,6 +119,24 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "webster is not replayed to make its plans",
     ),
     "budget for a method": ("plan webster -s jincheng --out x --budget 50", "--budget 50: webster is not tuned"),
+    "plans without a day": (
+        "plan maxpressure -s jincheng --out x --plans 4 --period AM",
+        "--plans 4: name a whole day",
+    ),
+    "plans of all periods": ("plan maxpressure -s jincheng --out x --plans 4", "--plans 4: name a whole day"),
+    "plans of a method": (
+        "plan webster -s jincheng --out x --plans 4 --period day",
+        "--plans 4: webster makes plans of its own",
+    ),
+    "no plans": ("plan maxpressure -s jincheng --out x --plans 0 --period day", "--plans 0: must be 1 to 32"),
+    "a day and more": (
+        "plan maxpressure -s jincheng --out x --period AM,day",
+        "--period AM,day: a whole day is cut by itself",
+    ),
+    "budget for a day": (
+        "plan maxpressure -s jincheng --out x --period day --budget 9",
+        "--budget 9: plans of a whole day are not searched",
+    ),
     "budget": ("plan simopt -s jincheng --out x --budget 2", "a budget of 2 plans is too small: at least 4"),
     "splits": ("evaluate splits.json -s jincheng", r"splits\.json: .*J11: stages sum to 105 s, but cycle_s is 100"),
     "broken plan": ("evaluate broken.add.xml -s jincheng", r"broken\.add\.xml"),

@@ -67,6 +67,27 @@ def test_plans_of_another_place_are_refused(jincheng: Scenario, shixin_short: Sc
         described(plans, jincheng)
 
 
+def test_plans_with_a_day_of_their_own_need_no_periods(jincheng: Scenario) -> None:
+    alone = GreenWave().plan_set(jincheng, ["AM"])
+    renamed = alone.model_copy(update={"plans": {"P1": alone.plans["AM"]}})
+    with pytest.raises(BadInput, match="unknown period of jincheng 'P1'"):
+        described(renamed, jincheng)
+    day = {"every day": DayPlan(switches=(Switch(at_min=0, plan="P1"),))}
+    whole = described(
+        renamed.model_copy(update={"day_plans": day, "schedule": (ScheduleRow(day_plan="every day"),)}), jincheng
+    )
+    assert whole.whole
+    assert whole.plain_day == "every day"
+    assert alone.plain_day is None
+
+
+def test_a_day_plan_between_two_times() -> None:
+    day = DayPlan(switches=tuple(Switch(at_min=m, plan=p) for m, p in ((0, "N"), (420, "A"), (540, "O"), (1320, "N"))))
+    assert day.between(0, 86400) == [(0, "N"), (25200, "A"), (32400, "O"), (79200, "N")]
+    assert day.between(25200, 32400) == [(25200, "A")]
+    assert day.between(82800, 86400 + 28800) == [(82800, "N"), (86400 + 25200, "A")]
+
+
 def test_the_schedule_prefers_dates_to_weeks() -> None:
     rows = [
         ScheduleRow(day_plan="work", weekdays=(1, 2, 3, 4, 5)),
