@@ -53,9 +53,7 @@ def workbook(plans: PlanSet) -> bytes:
     return saved(book)
 
 
-def _overview(
-    page: Page, plans: PlanSet, whole_hash: str, junctions: Sequence[Junction], names: Sequence[str]
-) -> None:
+def _overview(page: Page, plans: PlanSet, whole_hash: str, junctions: Sequence[Junction], names: Sequence[str]) -> None:
     page.put(1, 1, "配时方案表 Timing sheet", "title")
     row = _origin(page, 3, plans, whole_hash)
     listed = [
