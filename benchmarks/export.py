@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from greenband.files import write_text
+from greenband.processes import cores
 
 JUNCTIONS = 20  # of a plan file
 TURN_DEG = 7  # from one corridor to the next
@@ -208,7 +209,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes of the program")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    counts = [int(count) for count in options.plans.split(",")]
+    counts, load = [int(count) for count in options.plans.split(",")], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = elsewhere(make_plans, options.scenario, max(counts), folder)
@@ -221,15 +222,17 @@ def main() -> None:
             print(f"{first.junctions} junctions: {first.wall_s:.1f} s, again {again.wall_s:.1f} s", flush=True)
         costs = elsewhere(by_format, paths[: min(counts) + 1], folder / "formats")
     command = f"python benchmarks/export.py --scenario {options.scenario} --plans {options.plans} --jobs {options.jobs}"
-    text = _table(command, batches, costs, JUNCTIONS * min(min(counts), max(counts) - 1))
+    text = (
+        f"`{command}`, {cores()} cores, load average {load:.1f} from other work; every batch twice, with the same bytes"
+    )
+    text += _table(batches, costs, JUNCTIONS * min(min(counts), max(counts) - 1))
     print(text)
     if options.out:
         write_text(options.out, text)
 
 
-def _table(command: str, batches: list[Batch], costs: dict[str, Cost], measured: int) -> str:
-    text = f"`{command}`; every batch twice, with the same bytes\n\n"
-    text += "| junctions | wall s | CPU s | peak of a process MB | files | MB |\n|---|---|---|---|---|---|\n"
+def _table(batches: list[Batch], costs: dict[str, Cost], measured: int) -> str:
+    text = "\n\n| junctions | wall s | CPU s | peak of a process MB | files | MB |\n|---|---|---|---|---|---|\n"
     for batch in batches:
         text += f"| {batch.junctions:,} | {batch.wall_s:.1f} | {batch.cpu_s:.1f} | {batch.peak_mb:.0f}"
         text += f" | {batch.files:,} | {batch.bytes / MB:.1f} |\n"
