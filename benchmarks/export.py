@@ -29,9 +29,11 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from greenband.files import write_text
+from greenband.processes import cores
 
 JUNCTIONS = 20  # of a plan file
 TURN_DEG = 7  # from one corridor to the next
+LENGTH_M = 20_000  # of a corridor
 PROGRAM = [sys.executable, "-c", "from greenband.cli import main; main()"]
 MB = 1e6
 
@@ -91,17 +93,23 @@ def _corridor(base: dict[str, Any], number: int) -> dict[str, Any]:
     draw, originals = random.Random(number), list(base["junctions"])
     made = {**base, "junctions": {}, "plans": {period: {} for period in base["plans"]}}
     for place in range(JUNCTIONS):
-        original, prefix = originals[place % len(originals)], f"C{number:03d}.{place // len(originals)}."
-        signal = f"{prefix}{original}"
-        known = base["junctions"][original]
-        made["junctions"][signal] = _junction(known, signal, prefix, place, number * TURN_DEG)
+        again, nth = divmod(place, len(originals))
+        original, prefix = originals[nth], f"C{number:03d}.{again}."
+        signal, known = f"{prefix}{original}", base["junctions"][original]
+        moved = {**known, "signal": signal, "number": place + 1, "y_m": known["y_m"] + again * LENGTH_M}
+        made["junctions"][signal] = _junction(moved, prefix, number * TURN_DEG)
         for period, plans in base["plans"].items():
             made["plans"][period][signal] = _plan(plans[original], known, signal, prefix, draw)
     return made
 
 
-def _junction(known: dict[str, Any], signal: str, prefix: str, place: int, turned_deg: int) -> dict[str, Any]:
-    angle, x, y = math.radians(turned_deg), known["x_m"], known["y_m"] + 10_000 * (signal[5] != "0")
+def _junction(known: dict[str, Any], prefix: str, turned_deg: int) -> dict[str, Any]:
+    """The junction under other names, turned clockwise with the whole corridor."""
+    angle, x, y = math.radians(turned_deg), known["x_m"], known["y_m"]
+    turned = {
+        "x_m": round(x * math.cos(angle) + y * math.sin(angle), 1),
+        "y_m": round(y * math.cos(angle) - x * math.sin(angle), 1),
+    }
     groups = [
         {
             **group,
@@ -110,16 +118,8 @@ def _junction(known: dict[str, Any], signal: str, prefix: str, place: int, turne
         }
         for group in known["groups"]
     ]
-    return {
-        **known,
-        "signal": signal,
-        "number": place + 1,
-        "name_en": f"{prefix}{known['name_en']}",
-        "name_zh": f"{prefix}{known['name_zh']}",
-        "x_m": round(x * math.cos(angle) + y * math.sin(angle), 1),
-        "y_m": round(y * math.cos(angle) - x * math.sin(angle), 1),
-        "groups": groups,
-    }
+    names = {key: f"{prefix}{known[key]}" for key in ("name_en", "name_zh")}
+    return {**known, **names, **turned, "groups": groups}
 
 
 def _plan(
@@ -206,10 +206,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--scenario", default="shixin_full")
     parser.add_argument("--plans", default="12,25,50", help=f"plan files of {JUNCTIONS} junctions in a batch")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2, help="processes of the program")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    counts = [int(count) for count in options.plans.split(",")]
+    counts, load = [int(count) for count in options.plans.split(",")], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = elsewhere(make_plans, options.scenario, max(counts), folder)
@@ -222,15 +222,17 @@ def main() -> None:
             print(f"{first.junctions} junctions: {first.wall_s:.1f} s, again {again.wall_s:.1f} s", flush=True)
         costs = elsewhere(by_format, paths[: min(counts) + 1], folder / "formats")
     command = f"python benchmarks/export.py --scenario {options.scenario} --plans {options.plans} --jobs {options.jobs}"
-    text = _table(command, batches, costs, JUNCTIONS * min(min(counts), max(counts) - 1))
+    text = (
+        f"`{command}`, {cores()} cores, load average {load:.1f} from other work; every batch twice, with the same bytes"
+    )
+    text += _table(batches, costs, JUNCTIONS * min(min(counts), max(counts) - 1))
     print(text)
     if options.out:
         write_text(options.out, text)
 
 
-def _table(command: str, batches: list[Batch], costs: dict[str, Cost], measured: int) -> str:
-    text = f"`{command}`; every batch twice, with the same bytes\n\n"
-    text += "| junctions | wall s | CPU s | peak of a process MB | files | MB |\n|---|---|---|---|---|---|\n"
+def _table(batches: list[Batch], costs: dict[str, Cost], measured: int) -> str:
+    text = "\n\n| junctions | wall s | CPU s | peak of a process MB | files | MB |\n|---|---|---|---|---|---|\n"
     for batch in batches:
         text += f"| {batch.junctions:,} | {batch.wall_s:.1f} | {batch.cpu_s:.1f} | {batch.peak_mb:.0f}"
         text += f" | {batch.files:,} | {batch.bytes / MB:.1f} |\n"

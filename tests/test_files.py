@@ -38,3 +38,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_what_must_last_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    write_text(tmp_path / "table", "new", durable=False)
+    assert not waited
+    write_text(tmp_path / "plan", "new")
+    assert len(waited) == 1
+    assert (tmp_path / "table").read_bytes() == (tmp_path / "plan").read_bytes() == b"new"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
-from greenband import formats, registry
+from greenband import formats, interrupts, registry
 from greenband.cli.common import counting, err, processes, read_whole
 from greenband.errors import BadInput
 from greenband.formats import Written
+from greenband.processes import end_with_parent
 
 __all__ = ["run"]
 
@@ -36,18 +37,25 @@ def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None, job
 
 
 def _exported(tasks: Sequence[Job], jobs: int) -> Iterator[tuple[Path, Written | BadInput]]:
-    """Outcomes as they come; each plan is in memory only while it is written."""
+    """Outcomes as they come; each plan is in memory only while it is written.
+
+    After an interrupt no further plan is begun, and those in hand are written in full.
+    """
     if len(tasks) == 1 or jobs == 1:
         yield from ((task[0], _export(task)) for task in tasks)
         return
     with (
-        ProcessPoolExecutor(min(jobs, len(tasks)), multiprocessing.get_context("spawn")) as pool,
+        ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), end_with_parent) as pool,
         counting("exporting", len(tasks)) as step,
     ):
-        pending = {pool.submit(_export, task): task[0] for task in tasks}
-        for future in as_completed(pending):
-            step()
-            yield pending[future], future.result()
+        try:
+            with interrupts.ignored_by_children():
+                pending = {pool.submit(_export, task): task[0] for task in tasks}
+            for future in as_completed(pending):
+                step()
+                yield pending[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _export(task: Job) -> Written | BadInput:
@@ -63,7 +71,8 @@ def _told(path: Path, outcome: Written | BadInput, folders: Mapping[Path, Path])
     """Say what became of a plan; whether all went well."""
     if isinstance(outcome, BadInput):
         if len(folders) > 1:
-            err.print(f"{path}: {outcome}", soft_wrap=True, markup=False)
+            reason = str(outcome).removeprefix(f"{path}: ")
+            err.print(f"{path}: {reason}", soft_wrap=True, markup=False)
         return False
     err.print(f"{path}: {len(outcome.all())} files in {folders[path]}", soft_wrap=True, markup=False)
     for name, reason in outcome.refused.items():

@@ -11,6 +11,7 @@ from types import ModuleType
 from greenband.errors import BadInput, UnknownName
 from greenband.formats.manifest import MANIFEST, write_manifest
 from greenband.plan.model import PlanSet
+from greenband.plan.rings import to_rings
 from greenband.scenario import Scenario
 
 __all__ = ["FORMATS", "MANIFEST", "Written", "names", "read_plan", "write"]
@@ -89,6 +90,8 @@ def write(plans: PlanSet, formats: str | Sequence[str], out_dir: Path) -> Writte
             write_manifest(out_dir, plans.content_hash, written.files, written.refused)
     except OSError as error:
         raise BadInput(f"{error.filename or out_dir}: cannot be written: {error.strerror}") from error
+    finally:
+        to_rings.cache_clear()  # so that of many plan sets only the one in hand takes memory
     return written
 
 

@@ -101,7 +101,7 @@ class RingPlan:
         return {number: (self.offset_s + start - first) % self.cycle_s for number, start in found.items()}
 
 
-@lru_cache(maxsize=1024)  # several formats ask for the same plans, one after another
+@lru_cache(maxsize=8192)  # several formats ask for the same plans, one after another, of a set up to so many
 def to_rings(junction: Junction, plan: TimingPlan) -> RingPlan:
     """The plan in phases.
 

@@ -11,6 +11,7 @@ from greenband import formats
 from greenband.errors import BadInput, UnknownName
 from greenband.plan.describe import described
 from greenband.plan.model import PlanSet, Provenance
+from greenband.plan.rings import to_rings
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
 
@@ -42,6 +43,14 @@ def test_every_format_reads_back_what_it_wrote(shixin_short: Scenario, tmp_path:
             assert hashlib.sha256((tmp_path / file).read_bytes()).hexdigest() == digest
     assert formats.read_plan(tmp_path) == described(plans(shixin_short), shixin_short)
     assert not [file for file in tmp_path.rglob("*") if file.name.startswith(".")]
+
+
+def test_of_many_plan_sets_none_stays_in_memory(jincheng: Scenario, tmp_path: Path) -> None:
+    whole = described(plans(jincheng), jincheng)
+    made = {name: (whole.junctions[name], plan) for name, plan in whole.plans["AM"].items()}
+    assert all(to_rings(*both) is to_rings(*both) for both in made.values())
+    formats.write(whole, "ntcip,utdf,gmns", tmp_path)
+    assert to_rings.cache_info().currsize == 0
 
 
 def test_a_folder_with_only_tables_below_it_is_found(jincheng: Scenario, tmp_path: Path) -> None:
