@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
 from greenband import formats, interrupts, registry
 from greenband.cli.common import counting, err, processes, read_whole
-from greenband.errors import BadInput
+from greenband.errors import BadInput, GreenbandError
 from greenband.formats import Written
 from greenband.processes import end_with_parent
 
@@ -54,6 +55,10 @@ def _exported(tasks: Sequence[Job], jobs: int) -> Iterator[tuple[Path, Written |
             for future in as_completed(pending):
                 step()
                 yield pending[future], future.result()
+        except BrokenProcessPool as error:
+            raise GreenbandError(
+                "a process was killed, for want of memory perhaps: export with fewer --jobs"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
