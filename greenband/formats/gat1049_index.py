@@ -9,9 +9,10 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from greenband.errors import BadInput
+from greenband.formats.bounded import bounded_bytes
 from greenband.plan.model import Provenance
 
-__all__ = ["INDEX", "Index", "bounded_bytes", "read_index"]
+__all__ = ["INDEX", "Index", "read_index"]
 
 INDEX = "index.json"
 MAX_BYTES = 10_000_000
@@ -56,15 +57,3 @@ def read_index(path: Path) -> Index:
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise BadInput(f"{path}: {place + ': ' if place else ''}{message}") from error
-
-
-def bounded_bytes(path: Path, most: int) -> bytes:
-    """A file of at most ``most`` bytes; BadInput where it is longer or cannot be read."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > most:
-        raise BadInput(f"{path}: more than {most} bytes")
-    return data

@@ -16,7 +16,8 @@ from xml.etree import ElementTree as ET
 from pydantic import BaseModel, ValidationError
 
 from greenband.errors import BadInput
-from greenband.formats.gat1049_index import INDEX, Index, bounded_bytes, read_index
+from greenband.formats.bounded import bounded_bytes
+from greenband.formats.gat1049_index import INDEX, Index, read_index
 from greenband.formats.gat1049_message import MAX_CHARACTERS, parsed
 from greenband.plan.calendar import WEEK, DayPlan, ScheduleRow
 from greenband.plan.model import PlanSet, StageTiming, TimingPlan

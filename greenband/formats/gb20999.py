@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from greenband.errors import BadInput
 from greenband.files import write_text
+from greenband.formats.bounded import bounded_bytes
 from greenband.formats.gb20999_convert import controller_rows, controller_tables, plain
 from greenband.formats.gb20999_frames import ANSWER, SET, Frame, Value, decode, encode
 from greenband.formats.gb20999_tables import (
@@ -175,13 +176,7 @@ def read(path: Path, profile: Profile = CAPTURED) -> ControllerTables:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The frames of a file with the lines where they stand."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    check(len(content) <= MAX_BYTES, f"{path}: longer than the {MAX_BYTES} bytes that a controller's tables can take")
-    for number, line in enumerate(content.split(b"\n"), 1):
+    for number, line in enumerate(bounded_bytes(path, MAX_BYTES).split(b"\n"), 1):
         if line.strip() and not line.lstrip().startswith(b"#"):
             try:
                 yield number, bytes.fromhex(line.decode("ascii"))

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from greenband.errors import BadInput
 from greenband.files import write_text
+from greenband.formats.bounded import bounded_bytes
 from greenband.plan.model import PlanSet
 
 __all__ = ["export", "read", "write"]
+
+MAX_BYTES = 200_000_000  # of a set of tens of thousands of junctions
 
 
 def export(plans: PlanSet, path: Path) -> list[Path]:
@@ -31,10 +34,8 @@ def read(path: Path) -> PlanSet:
         BadInput: the file is missing, no JSON, breaks the plan model, or was altered since it was written.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+        data = json.loads(bounded_bytes(path, MAX_BYTES))
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not JSON: {error}") from error
     if not isinstance(data, dict):
         raise BadInput(f"{path}: not a plan set")

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from greenband.errors import BadInput
 from greenband.files import write_bytes
+from greenband.formats.bounded import bounded_bytes
 from greenband.formats.ntcip_checks import CYCLE_S, complaints
 from greenband.formats.ntcip_objects import NtcipObject, value_of
 from greenband.formats.ntcip_rings import PHASES, coordination, phase_rows
@@ -199,13 +200,7 @@ def _object(row: Mapping[str, str]) -> NtcipObject:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise BadInput(f"{path}: larger than {MAX_BYTES} bytes")
+    data = bounded_bytes(path, MAX_BYTES)
     try:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except UnicodeDecodeError as error:

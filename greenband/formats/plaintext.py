@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from greenband.errors import BadInput
+from greenband.formats.bounded import bounded_bytes
 
 __all__ = ["MAX_BYTES", "csv_lines"]
 
@@ -20,13 +21,7 @@ def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         BadInput: it cannot be read, is longer than 50 MB, no UTF-8 or no CSV.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise BadInput(f"{path}: longer than {MAX_BYTES // 1_000_000} MB")
+    data = bounded_bytes(path, MAX_BYTES)
     try:
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         for row in reader:

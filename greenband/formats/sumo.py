@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from greenband.errors import BadInput
 from greenband.files import write_bytes
+from greenband.formats.bounded import xml_root
 from greenband.network import Signal
 from greenband.plan.display import junction_phases
 from greenband.plan.junction import Junction
@@ -33,6 +34,7 @@ from greenband.signals import GREEN
 
 __all__ = ["export", "read"]
 
+MAX_BYTES = 200_000_000
 PHASE_NAME = re.compile(r"([1-9][0-9]{0,3}) (green|yellow|all-red)")
 
 
@@ -102,12 +104,7 @@ def read(path: Path, scenario: Scenario | None = None) -> PlanSet:
     Raises:
         BadInput: naming the file, the program and the phase that cannot be used, and why.
     """
-    try:
-        root = ET.fromstring(path.read_bytes())
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    except (ET.ParseError, ValueError, LookupError) as error:
-        raise BadInput(f"{path}: not XML: {error}") from error
+    root = xml_root(path, MAX_BYTES)
     programs = [program for program in root.findall("tlLogic") if "between" not in _params(program)]
     if root.tag != "additional" or not programs:
         raise BadInput(f"{path}: not a SUMO additional file with tlLogic programs")

@@ -520,7 +520,7 @@ FILE = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><Message>&a;</Mess
         (b"<a>" * 9000 + b"</a>" * 9000, "not a GA/T 1049 message: maximum XML depth reached"),
         (b"<Message>" * 900 + b"</Message>" * 900, "/Message: Unexpected child"),
         (b"<Message/>" + b" " * 100_000, "100010 characters; a GA/T 1049 message has at most 100000"),
-        (b" " * 400_001, "more than 400000 bytes"),
+        (b" " * 400_001, "larger than 400000 bytes"),
         (b"<additional/>", "'additional' is not an element of the schema"),
         (None, "cannot be read"),
     ],
@@ -550,7 +550,7 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes | None, reason: str
             '{"provenance": {"subject": "", "scenario": ""}, "periods": ["", ""], "junctions": {"0000008000000A": ""}}',
             "a period is named twice",
         ),
-        (" " * 10_000_001, "index.json: more than 10000000 bytes"),
+        (" " * 10_000_001, "index.json: larger than 10000000 bytes"),
     ],
 )
 def test_another_index_is_refused(tmp_path: Path, text: str, reason: str) -> None:

@@ -467,7 +467,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         gb20999.read(tmp_path)
     (tmp_path / "long.hex").write_bytes(b"#" * 4_000_001)
-    with pytest.raises(BadInput, match="longer than the 4000000 bytes"):
+    with pytest.raises(BadInput, match="larger than 4000000 bytes"):
         gb20999.read(tmp_path / "long.hex")
 
 

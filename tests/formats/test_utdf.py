@@ -391,7 +391,7 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes | None) -> None:
 
 def test_a_file_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr("greenband.formats.plaintext.MAX_BYTES", 1000)
-    with pytest.raises(BadInput, match="longer than"):
+    with pytest.raises(BadInput, match="larger than"):
         utdf.read(path)
 
 
