@@ -125,10 +125,13 @@ def _vehicle_group(
 
 
 def _across(signal: Signal, edges: Sequence[str]) -> int:
-    """The bearing of the traffic that a crossing leads over: of the approach among its edges where there is one."""
+    """The bearing of the approach that a crossing leads over; where it has none, that of traffic coming the other way.
+
+    A through movement leaves in the direction in which it came; turns are known by that alone, so they are not asked.
+    """
     found = [movement.bearing for movement in signal.movements if movement.from_edge in edges]
-    leaving = [(movement.bearing + 180) % 360 for movement in signal.movements if movement.to_edge in edges]
-    return round((found or leaving or [0.0])[0]) % 360
+    through = [movement for movement in signal.movements if movement.to_edge in edges and movement.turn == "through"]
+    return round((found or [(movement.bearing + 180) % 360 for movement in through] or [0.0])[0]) % 360
 
 
 def _stages(signal: Signal, limits: Limits, groups: Sequence[SignalGroup]) -> Iterator[StageDefinition]:
