@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 from statistics import median, quantiles
@@ -34,7 +34,19 @@ from greenband.plan.splits import (
 from greenband.scenario import Period, Scenario
 from greenband.signals import Limits
 
-__all__ = ["Usage", "common_cycle_s", "distil", "distil_period", "stage_order", "usage"]
+__all__ = [
+    "Log",
+    "Usage",
+    "common_cycle_s",
+    "demand_ratios",
+    "distil",
+    "distil_period",
+    "greens_of",
+    "needed_s",
+    "origin_of",
+    "stage_order",
+    "usage",
+]
 
 Log = Mapping[str, Sequence[tuple[int, int]]]
 
@@ -87,21 +99,26 @@ def distil(
         raise BadInput("no logs to distil a plan from")
     cycles = cycles_s or {}
     plans = {name: distil_period(scenario, name, per_seed, cycles.get(name)) for name, per_seed in logs.items()}
-    origin = Provenance(
+    text = note or "distilled from realised stages: common cycle, green shares and stage order; offsets by platoons"
+    return PlanSet(provenance=origin_of(scenario, subject, seeds, text), plans=plans)
+
+
+def origin_of(scenario: Scenario, subject: str, seeds: Sequence[int], note: str) -> Provenance:
+    """The provenance of tables made here and now."""
+    return Provenance(
         subject=subject,
         scenario=scenario.name,
         seeds=tuple(seeds),
         greenband=__version__,
         sumo=sumo.version_string(),
-        note=note or "distilled from realised stages: common cycle, green shares and stage order; offsets by platoons",
+        note=note,
     )
-    return PlanSet(provenance=origin, plans=plans)
 
 
 def distil_period(
-    scenario: Scenario, period: str, logs: Sequence[Log], cycle_s: int | None = None
+    scenario: Scenario, period: str, logs: Sequence[Log], cycle_s: int | None = None, demand: float = 1.0
 ) -> dict[str, TimingPlan]:
-    """Plans of one period by signal; ``cycle_s`` overrides the common cycle.
+    """Plans of one period by signal; ``cycle_s`` overrides the common cycle, ``demand`` is a factor on all flows.
 
     Raises:
         BadInput: as ``distil``; or the limits do not allow ``cycle_s``.
@@ -109,18 +126,25 @@ def distil_period(
     network, span = scenario.network, scenario.period(period)
     limits = {name: signal.limits(scenario.timing) for name, signal in network.signals.items()}
     used = {name: usage(signal, limits[name], logs, span) for name, signal in network.signals.items()}
-    table = scenario.demand(period)
-    flows = movement_flows(table)
-    ratios = {n: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for n, signal in network.signals.items()}
+    ratios = demand_ratios(scenario, period, demand)
     shortest, longest = feasible_cycles(limits)
     cycle = common_cycle_s(limits, used, ratios) if cycle_s is None else cycle_s
     if not shortest <= cycle <= longest:
         raise BadInput(f"period {period}: a common cycle of {cycle} s is not allowed: {shortest} to {longest} s are")
+    level = "" if demand == 1 else f" x{demand:g}"
     plans = {
-        name: _plan(signal, limits[name], used[name], ratios[name], cycle, f"{period} {cycle} s")
+        name: _plan(signal, limits[name], used[name], ratios[name], cycle, f"{period}{level} {cycle} s")
         for name, signal in network.signals.items()
     }
-    return align(network, plans, table)
+    return align(network, plans, scenario.demand(period))
+
+
+def demand_ratios(scenario: Scenario, period: str, demand: float = 1.0) -> dict[str, list[float]]:
+    """Critical flow ratios of the stages by signal, for the flows of a period times a factor."""
+    flows = {movement: demand * flow for movement, flow in movement_flows(scenario.demand(period)).items()}
+    return {
+        name: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for name, signal in scenario.network.signals.items()
+    }
 
 
 def usage(signal: Signal, limits: Limits, logs: Sequence[Log], period: Period) -> Usage:
@@ -134,15 +158,25 @@ def usage(signal: Signal, limits: Limits, logs: Sequence[Log], period: Period) -
     green, services, follows = [0] * len(signal.stages), [0] * len(signal.stages), Counter[tuple[int, int]]()
     for log in logs:
         executed = _checked(signal, log)
-        for number, (called_s, stage) in enumerate(executed):
-            left_s = executed[number + 1][0] if number + 1 < len(executed) else period.end_s
-            start_s = called_s + _intergreen_s(signal, limits, executed, number)
+        for stage, start_s, left_s in greens_of(signal, limits, log, period.end_s):
             seen_s = min(left_s, period.end_s) - max(start_s, period.begin_s)
             green[stage] += max(0, seen_s)
             services[stage] += period.begin_s <= start_s < period.end_s
         inside = [stage for called_s, stage in executed if period.begin_s <= called_s < period.end_s]
         follows.update(pairwise(inside))
     return Usage(len(logs) * period.duration_s, tuple(green), tuple(services), dict(follows))
+
+
+def greens_of(signal: Signal, limits: Limits, log: Log, end_s: int) -> Iterator[tuple[int, int, int]]:
+    """Stage, start and end of each green in a log, in s; the last one goes on to ``end_s``.
+
+    Raises:
+        BadInput: the log lacks the signal, or names a stage that the signal does not have.
+    """
+    executed = _checked(signal, log)
+    for number, (called_s, stage) in enumerate(executed):
+        left_s = executed[number + 1][0] if number + 1 < len(executed) else end_s
+        yield stage, called_s + _intergreen_s(signal, limits, executed, number), left_s
 
 
 def _checked(signal: Signal, log: Log) -> Sequence[tuple[int, int]]:
@@ -197,12 +231,13 @@ def common_cycle_s(
     """
     shortest, longest = feasible_cycles(limits)
     realised = _upper_quartile([u.between_services_s for u in used.values()])
-    needed = max(_needed_s(lim, ratios[name]) for name, lim in limits.items())
+    needed = max(needed_s(lim, ratios[name]) for name, lim in limits.items())
     wanted = max(realised, needed)
     return longest if wanted >= longest else max(shortest, math.ceil(wanted - 1e-6))
 
 
-def _needed_s(limits: Limits, ratios: Sequence[float]) -> float:
+def needed_s(limits: Limits, ratios: Sequence[float]) -> float:
+    """Cycle in s that demand needs at a signal; see ``common_cycle_s``."""
     optimum = needed_cycle_s(limits, ratios)
     return max(optimum, min(1.5 * optimum, practical_cycle_s(ratios, limits.intergreen_s * len(ratios), SATURATION)))
 
