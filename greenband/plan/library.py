@@ -43,7 +43,13 @@ def library_of(
         library[name] = LibraryPlan(signature_veh_h=signature, plans=dict(by_signal))
     if not any(flow for entry in library.values() for flow in entry.signature_veh_h.values()):
         raise BadInput(f"scenario {scenario.name}: no flow is known by which plans could be chosen")
-    return ResponsiveLibrary(provenance=provenance, detectors=found, library=library, junctions=junctions(scenario))
+    note = f"library of {', '.join(library)}. {provenance.note}"
+    return ResponsiveLibrary(
+        provenance=provenance.model_copy(update={"note": note}),
+        detectors=found,
+        library=library,
+        junctions=junctions(scenario),
+    )
 
 
 def system_detectors(scenario: Scenario, period: str) -> dict[str, SystemDetector]:

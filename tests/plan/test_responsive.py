@@ -131,6 +131,7 @@ def test_levels_of_demand_scale_the_signature(jincheng: Scenario) -> None:
     plans = plans_of(jincheng, "AM").plans["AM"]
     made = library_of(jincheng, {("AM", 1.0): plans, ("AM", 0.5): plans}, ORIGIN)
     assert list(made.library) == ["AM", "AM x0.5"]
+    assert made.provenance.note.startswith("library of AM, AM x0.5.")
     full, half = (entry.signature_veh_h["side"] for entry in made.library.values())
     assert half == pytest.approx(full / 2, abs=1)
 
