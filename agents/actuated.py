@@ -12,13 +12,13 @@ from itertools import pairwise
 from greenband.errors import BadInput
 from greenband.network import Signal
 from greenband.plan.ratios import critical_ratios
-from greenband.plan.splits import SATURATION_VEH_H_LANE, free_turn, movement_flows, share_green
+from greenband.plan.splits import SATURATION_VEH_H_LANE, free_turn, longest_greens, movement_flows
 from greenband.programs import Program
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 from greenband.signals import Limits, transition_lamps
 
-__all__ = ["Actuated", "DelayBased", "longest_greens", "stage_phases"]
+__all__ = ["Actuated", "DelayBased", "stage_phases", "stage_program"]
 
 Phase = Mapping[str, str]
 
@@ -53,15 +53,7 @@ class _StageByStage:
     def _program(self, signal: Signal, limits: Limits, flows_veh_h: Mapping[str, float], start_s: int) -> Program:
         ratios = critical_ratios(signal, flows_veh_h, SATURATION_VEH_H_LANE)
         phases = tuple(stage_phases(signal, limits, longest_greens(limits, ratios)))
-        return Program(
-            signal=signal.id,
-            kind=self.kind,
-            offset_s=start_s % sum(int(phase["duration"]) for phase in phases),
-            phases=phases,
-            settings=self.settings(signal),
-            stages={_name(k): k for k in range(len(signal.stages))},
-            bounded=self.bounded,
-        )
+        return stage_program(self.kind, signal, phases, self.settings(signal), start_s, self.bounded)
 
 
 class Actuated(_StageByStage):
@@ -115,34 +107,47 @@ class DelayBased(_StageByStage):
         return self._settings
 
 
-def longest_greens(limits: Limits, weights: Sequence[float]) -> list[int]:
-    """Maximum green per stage in s, such that no stage is red for longer than the maximum red when all others last.
+def stage_program(
+    kind: str,
+    signal: Signal,
+    phases: Sequence[Phase],
+    settings: Mapping[str, str],
+    start_s: int,
+    bounded: bool = False,
+) -> Program:
+    """SUMO's program of the phases of one round; the first turns green as the simulation starts at ``start_s``."""
+    return Program(
+        signal=signal.id,
+        kind=kind,
+        offset_s=start_s % sum(int(phase["duration"]) for phase in phases),
+        phases=tuple(phases),
+        settings=settings,
+        stages={_name(k): k for k in range(len(signal.stages))},
+        bounded=bounded,
+    )
 
-    As long a round as that allows, shared by ``weights`` within minimum and maximum green.
-    """
-    n = len(limits.min_green_s)
-    if n == 1:
-        return [limits.max_green_s]
-    others = limits.max_red_s - n * limits.intergreen_s  # green that all stages but one may have together
-    most = min(n * limits.max_green_s, others + others // (n - 1))
-    for total in range(most, sum(limits.min_green_s), -1):
-        greens = share_green(total, weights, limits.min_green_s, limits.max_green_s)
-        if total - min(greens) <= others:
-            return greens
-    return list(limits.min_green_s)
 
-
-def stage_phases(signal: Signal, limits: Limits, longest_s: Sequence[int]) -> Iterator[Phase]:
+def stage_phases(
+    signal: Signal,
+    limits: Limits,
+    longest_s: Sequence[int],
+    order: Sequence[int] | None = None,
+    shortest_s: Sequence[int] | None = None,
+) -> Iterator[Phase]:
     """SUMO's phases of one round: per stage its green, flexible once the walks are over, and the change to the next.
 
     Named ``1 green``, ``1 yellow`` and ``1 all-red`` by stage number, with the lamps that the interlock would show.
+    ``longest_s`` and ``shortest_s`` (by default the minimum greens) go by stage index; ``order`` is the sequence of
+    stages, by default the signal's.
     """
-    for k, stage in enumerate(signal.stages):
-        after, steps = signal.stages[(k + 1) % len(signal.stages)], signal.walk_steps(k, limits)
+    sequence = range(len(signal.stages)) if order is None else order
+    minima_s = limits.min_green_s if shortest_s is None else shortest_s
+    for k, following in zip(sequence, (*sequence[1:], sequence[0]), strict=True):
+        stage, after, steps = signal.stages[k], signal.stages[following], signal.walk_steps(k, limits)
         for (begin, lamps), (end, _) in pairwise(steps):
             yield _fixed(end - begin, lamps, _name(k))
         begin, lamps = steps[-1]
-        least, longest = str(limits.min_green_s[k] - begin), str(longest_s[k] - begin)
+        least, longest = str(minima_s[k] - begin), str(longest_s[k] - begin)
         yield {"duration": least, "minDur": least, "maxDur": longest, "state": lamps, "name": _name(k)}
         if not stage.greens <= after.greens:  # else nothing has to clear
             yellow, red = transition_lamps(lamps, after.state)

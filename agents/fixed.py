@@ -11,10 +11,33 @@ from greenband.scenario import Period, Scenario
 from greenband.sensing import Measurement
 from greenband.signals import Limits
 
-__all__ = ["Existing", "FixedPlan"]
+__all__ = ["Existing", "FixedPlan", "PlanRunner", "checked_plans"]
 
 
-class FixedPlan:
+class PlanRunner:
+    """Shows the stages of fixed plans by the clock."""
+
+    interval_s = 1
+    _active: Mapping[str, TimingPlan] = {}
+    _first: Mapping[str, int] = {}  # stages to begin with, until the plan comes to them
+
+    def begin(self, scenario: Scenario, plans: Mapping[str, TimingPlan], start_s: int) -> Mapping[str, int]:
+        """Put plans into force at the start of a run; returns the stages to begin with."""
+        self._active = plans
+        self._first = {
+            name: plan.first_stage(start_s, scenario.network.signals[name].limits(scenario.timing).min_green_s)
+            for name, plan in plans.items()
+        }
+        return self._first
+
+    def stages_at(self, time_s: int) -> Mapping[str, int]:
+        """The stages that the plans hold for a second; where another plan has come into force the interlock bridges."""
+        wanted = {name: plan.stage_at(time_s) for name, plan in self._active.items()}
+        self._first = {name: stage for name, stage in self._first.items() if stage != wanted[name]}
+        return wanted | self._first
+
+
+class FixedPlan(PlanRunner):
     """Runs the plan of the period at every signal.
 
     Raises (on reset):
@@ -22,11 +45,8 @@ class FixedPlan:
             override it.
     """
 
-    interval_s = 1
     blind = True
-    _active: Mapping[str, TimingPlan] = {}
     _switches: Sequence[tuple[int, Mapping[str, TimingPlan]]] = ()
-    _first: Mapping[str, int] = {}  # stages to begin with, until the plan comes to them
 
     def __init__(self, plans: PlanSet) -> None:
         self._plans = plans
@@ -42,11 +62,7 @@ class FixedPlan:
         chosen = {name: self._checked(scenario, name) for name in dict.fromkeys(name for _, name in wanted)}
         (_, self._active), *self._switches = [(time_s, chosen[name]) for time_s, name in wanted]
         self._switch(span.start_s)
-        self._first = {
-            name: plan.first_stage(span.start_s, scenario.network.signals[name].limits(scenario.timing).min_green_s)
-            for name, plan in self._active.items()
-        }
-        return self._first
+        return self.begin(scenario, self._active, span.start_s)
 
     def _wanted(self, span: Period, period: str) -> list[tuple[int, str]]:
         """(time in s, name of the plans) in turn; the warm-up has those that the period begins with."""
@@ -72,24 +88,16 @@ class FixedPlan:
         if period not in self._plans.plans:
             has = ", ".join(self._plans.plans)
             raise BadInput(f"the plan has no period {period}: it has {has}, and no day plan that says when")
-        plans = self._plans.plans[period]
-        for name, signal in scenario.network.signals.items():
-            if name not in plans:
-                raise BadInput(f"the plan has no junction {name} of scenario {scenario.name}, period {period}")
-            for fault in _faults(plans[name], signal.limits(scenario.timing)):
-                raise BadInput(f"period {period}, junction {name}: {fault}")
-        return {name: plans[name] for name in scenario.network.signals}
+        return checked_plans(scenario, period, self._plans.plans[period])
 
     def _switch(self, time_s: int) -> None:
         while self._switches and self._switches[0][0] <= time_s:
             (_, self._active), *self._switches = self._switches
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
-        """The stages that the plans hold for this second; where another plan comes into force the interlock bridges."""
+        """The stages that the plans hold for this second."""
         self._switch(measurement.time_s)
-        wanted = {name: plan.stage_at(measurement.time_s) for name, plan in self._active.items()}
-        self._first = {name: stage for name, stage in self._first.items() if stage != wanted[name]}
-        return wanted | self._first
+        return self.stages_at(measurement.time_s)
 
 
 class Existing(FixedPlan):
@@ -102,6 +110,20 @@ class Existing(FixedPlan):
         """Load the scenario's existing plan for the period."""
         self._plans = plan_json.read(scenario.existing_plan_file(period))
         return super().reset(scenario, period)
+
+
+def checked_plans(scenario: Scenario, period: str, plans: Mapping[str, TimingPlan]) -> Mapping[str, TimingPlan]:
+    """The plans of the scenario's signals, called ``period`` in what is said of them.
+
+    Raises:
+        BadInput: a signal has none, or one breaks its junction's limits.
+    """
+    for name, signal in scenario.network.signals.items():
+        if name not in plans:
+            raise BadInput(f"the plan has no junction {name} of scenario {scenario.name}, period {period}")
+        for fault in _faults(plans[name], signal.limits(scenario.timing)):
+            raise BadInput(f"period {period}, junction {name}: {fault}")
+    return {name: plans[name] for name in scenario.network.signals}
 
 
 def _faults(plan: TimingPlan, limits: Limits) -> Iterator[str]:

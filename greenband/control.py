@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from greenband.detectors import Report, detectors
@@ -25,7 +26,9 @@ __all__ = ["ControlLoop", "Controller", "run"]
 class Controller(Protocol):
     """Decides which stage each signal should show. Asked every ``interval_s`` seconds.
 
-    One that only reads the clock may say so with an attribute ``blind = True``; it is spared the detectors. One that
+    One that only reads the clock may say so with an attribute ``blind = True``; it is spared the detectors. So is one
+    that reads them now and then, for the times at which it is blind; blind from the start, it needs no fixed patterns
+    where detectors fail. One that needs vehicles counted at the stop lines has an attribute ``counts = True``. One that
     leaves signals to SUMO has an attribute ``programs``, filled by ``reset``: the programs that SUMO runs there. A
     method ``fallback(scenario, period)`` returns plans for signals whose detectors fail; else they follow the existing
     ones.
@@ -280,6 +283,8 @@ def run(
     """
     if controller.interval_s < 1:
         raise BadInput(f"a controller's interval_s must be at least 1 s, not {controller.interval_s}")
+    if getattr(controller, "counts", False):
+        sensing = replace(sensing or SensingConfig(), count_passed=True)
     by_the_clock = scenario.network.signals if getattr(controller, "blind", False) else ()
     loop = ControlLoop(scenario, period, sensing, by_the_clock)
     try:

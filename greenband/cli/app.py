@@ -234,9 +234,10 @@ def evaluate(
 def plan(
     subject: Annotated[str, typer.Argument(help="A method, or a training run, policy folder or controller.")],
     scenario: Scenario,
-    out: Annotated[Path, typer.Option(help="Folder for plan.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for the tables as JSON.")],
     period: Annotated[str, typer.Option(help="Periods, or all; or day, to cut the whole day into plans.")] = "all",
     plans: Annotated[int | None, typer.Option(help="Plans of a whole day, at most; 5 by default.")] = None,
+    kind: Annotated[str, typer.Option(help="fixed, actuated, responsive, a list of them, or all.")] = "fixed",
     seeds: Annotated[
         str | None,
         typer.Option(
@@ -251,15 +252,20 @@ def plan(
     jobs: Jobs = 0,
     trust: Trust = False,
 ) -> None:
-    """Make one fixed timing plan per junction and period.
+    """Make one fixed timing plan per junction and period; or, with --kind, tables that let traffic decide.
 
     The methods webster, greenwave and simopt make plans themselves; from what any other subject does a plan is
     distilled. With --period day its whole day is cut into stretches with one of --plans plans P1, P2, ... each, as few
     as it takes. Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
+
+    Actuated tables have minimum and maximum greens and passage times; a responsive library has several fixed plans, and
+    counts that choose among them: those of the periods, or of one period at three levels of demand.
     """
+    from greenband.cli import kinds
     from greenband.cli import plan as command
 
-    if not command.run(subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify, plans):
+    settings = (subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify, plans)
+    if not (command.run(*settings) if kind == "fixed" else kinds.run(kind, *settings)):
         raise typer.Exit(1)
 
 

@@ -11,10 +11,10 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from greenband.cli.common import err, read_whole
+from greenband.cli.common import err, read_whole_table
 from greenband.errors import BadInput
 from greenband.files import write_text
-from greenband.plan.rules import RULES, Finding, Profile, Waiver, broken_form, check, load_profile, load_waivers
+from greenband.plan.rules import RULES, Finding, Profile, Waiver, broken_form, check_table, load_profile, load_waivers
 
 __all__ = ["run"]
 
@@ -42,7 +42,7 @@ def _judged(path: Path, scenario: str | None, profile: Profile, waivers: Sequenc
     file = path / "plan.json" if path.is_dir() else path
     if file.suffix == ".json" and (findings := broken_form(file)):
         return findings
-    return check(read_whole(path, scenario), profile, waivers)
+    return check_table(read_whole_table(path, scenario), profile, waivers)
 
 
 def _counts(finding: Finding) -> bool:

@@ -13,6 +13,7 @@ from greenband import formats, registry
 from greenband.errors import BadInput
 from greenband.plan.describe import described
 from greenband.plan.model import PlanSet
+from greenband.plan.tables import Table
 from greenband.processes import cores
 from greenband.scenario import Scenario
 
@@ -53,7 +54,20 @@ def read_whole(path: Path, scenario: str | None) -> PlanSet:
     Raises:
         BadInput: there is no plan, or nothing says which scenario it is for.
     """
-    plans = formats.read_plan(path)
+    return _whole(formats.read_plan(path), path, scenario)
+
+
+def read_whole_table(path: Path, scenario: str | None) -> Table:
+    """As ``read_whole``; other kinds of table are whole as they are.
+
+    Raises:
+        BadInput: as ``read_whole``.
+    """
+    table = formats.read_table(path)
+    return _whole(table, path, scenario) if isinstance(table, PlanSet) else table
+
+
+def _whole(plans: PlanSet, path: Path, scenario: str | None) -> PlanSet:
     if plans.whole and scenario is None:
         return plans
     if not (scenario or plans.provenance.scenario):

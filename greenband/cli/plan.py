@@ -26,7 +26,7 @@ from greenband.plan.model import PlanSet
 from greenband.plan.planner import Planner
 from greenband.scenario import Scenario
 
-__all__ = ["make_plans", "run"]
+__all__ = ["make_plans", "replayed", "run", "searched", "verified", "with_budget"]
 
 REPLAYED = "10000:10004"  # training seeds from which a plan is distilled, by default
 DAY_REPLAYED = "10000"  # those of a whole day, which is long
@@ -56,7 +56,7 @@ def run(
     Returns whether SUMO showed what was exported, if that was asked.
     """
     found, jobs, numbers = registry.scenario(scenario), processes(jobs), parse_seeds(compare_on)
-    periods, named = periods_of(found, period), _with_budget(resolve(subject, trust), budget)
+    periods, named = periods_of(found, period), with_budget(resolve(subject, trust), budget)
     planner, whole = named.make(), any(found.period(name).plans for name in periods)
     if most is not None and (not whole or isinstance(planner, Planner)):
         reason = f"{subject} makes plans of its own" if whole else "name a whole day, such as --period day"
@@ -88,10 +88,10 @@ def run(
         show(result)
     save(results, out / "results.json")
     err.print(f"  greenband export {path} --format all --out {out / 'tables'}", soft_wrap=True)
-    return not verify or _verified(plans, found)
+    return not verify or verified(plans, found)
 
 
-def _verified(plans: PlanSet, scenario: Scenario) -> bool:
+def verified(plans: PlanSet, scenario: Scenario) -> bool:
     """Say whether SUMO shows the exported plan through a whole day."""
     err.print("simulating the exported plan for 24 h, without traffic")
     closed = closed_loop(plans, scenario)
@@ -129,7 +129,7 @@ def _verified_in_rings(plans: PlanSet, scenario: Scenario) -> bool:
     return not found
 
 
-def _with_budget(subject: Subject, budget: int | None) -> Subject:
+def with_budget(subject: Subject, budget: int | None) -> Subject:
     """The subject, tuned with a budget of its own.
 
     Raises:
@@ -177,7 +177,7 @@ def make_day(
         raise BadInput(f"--period {','.join(periods)}: a whole day is cut by itself, without other periods")
     if not 1 <= most <= MOST_PLANS:
         raise BadInput(f"--plans {most}: must be 1 to {MOST_PLANS}")
-    logs = _replayed(subject, scenario, periods, seeds, jobs)
+    logs = replayed(subject, scenario, periods, seeds, jobs)
     return cut_plans(scenario, periods[0], logs[periods[0]], subject.name, seeds, most)
 
 
@@ -190,17 +190,28 @@ def make_plans(
         BadInput: a seed is not one for training, or no plan fits the limits.
         SimulationError: SUMO failed.
     """
-    return distil(scenario, _replayed(subject, scenario, periods, seeds, jobs), subject.name, seeds)
+    return distil(scenario, replayed(subject, scenario, periods, seeds, jobs), subject.name, seeds)
 
 
-def _replayed(
-    subject: Subject, scenario: Scenario, periods: Sequence[str], seeds: Sequence[int], jobs: int
+def replayed(
+    subject: Subject,
+    scenario: Scenario,
+    periods: Sequence[str],
+    seeds: Sequence[int],
+    jobs: int,
+    demand: float = 1.0,
 ) -> dict[str, list[Log]]:
-    """What a subject did, per period and seed."""
+    """What a subject executes: per period a log for each seed, at a factor on all flows.
+
+    Raises:
+        BadInput: a seed is not one for training.
+        SimulationError: SUMO failed.
+    """
     if any(seed < 10_000 for seed in seeds):
         raise BadInput("plans are made on training seeds, 10000 and above: results and validation use those below")
-    tasks = [Task(subject, scenario, period, seed) for period in periods for seed in seeds]
-    with counting(f"replaying {subject.name}", len(tasks)) as step:
+    tasks = [Task(subject, scenario, period, seed, demand) for period in periods for seed in seeds]
+    label = f"replaying {subject.name}" + ("" if demand == 1 else f" at demand × {demand:g}")
+    with counting(label, len(tasks)) as step:
         runs = run_all(tasks, jobs, step)
     n = len(seeds)
     return {period: [run.executed for run in runs[k * n : (k + 1) * n]] for k, period in enumerate(periods)}

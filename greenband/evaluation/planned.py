@@ -55,7 +55,7 @@ def _copied(subject: Subject, folder: Path) -> Subject:
     """The subject on copies of its files, if it has any."""
     folder.mkdir()
     if subject.plan is not None:
-        plan_json.write(formats.read_plan(subject.plan), folder / "plan.json")
+        plan_json.write(formats.read_table(subject.plan), folder / "plan.json")
         return replace(subject, plan=folder / "plan.json")
     if subject.config is None or "folder" not in subject.config:
         return subject

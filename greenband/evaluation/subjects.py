@@ -11,12 +11,20 @@ from typing import Any, cast
 from greenband import formats, registry
 from greenband.control import Controller
 from greenband.errors import BadInput, UnknownName
+from greenband.plan.actuated import ActuatedSet
+from greenband.plan.model import PlanSet
+from greenband.plan.responsive import ResponsiveLibrary
 from greenband.sensing import SensingConfig
 
 __all__ = ["NAMED", "REFERENCE", "Subject", "policy_folder", "resolve"]
 
 NAMED = "greenband.registry.controller"  # the target of a controller called by its name
 PICKLED = (".zip", ".pt", ".pth", ".pkl", ".pickle")
+RUN_BY = {  # controllers of the kinds of table
+    PlanSet: "greenband.agents.fixed.FixedPlan",
+    ActuatedSet: "greenband.agents.actuated_table.ActuatedTable",
+    ResponsiveLibrary: "greenband.agents.responsive.Responsive",
+}
 REFERENCE = "reference"  # the policy that comes with the package
 
 
@@ -41,8 +49,8 @@ class Subject:
             BadInput: its files cannot be used.
         """
         if self.plan is not None:
-            target = "greenband.agents.fixed.FixedPlan"
-            return cast(Controller, registry.instantiate({"_target_": target}, plans=formats.read_plan(self.plan)))
+            table = formats.read_table(self.plan)
+            return cast(Controller, registry.instantiate({"_target_": RUN_BY[type(table)]}, plans=table))
         assert self.config is not None
         return cast(Controller, registry.instantiate(self.config))
 
@@ -67,7 +75,7 @@ def resolve(text: str, trust: bool = False) -> Subject:
         return _archive(path, text, trust)
     if path.is_dir() and (path / "config.yaml").is_file():
         raise BadInput(f"{path}: this training run has not kept a policy yet")
-    formats.read_plan(path)
+    formats.read_table(path)
     return Subject(path.stem if path.is_file() else path.name, plan=path, source=text)
 
 

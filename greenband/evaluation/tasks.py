@@ -14,13 +14,12 @@ from greenband.incident import Incident
 from greenband.junction_metrics import Place, places, whole_road
 from greenband.metrics import read_travel, safety_counts, travel_metrics
 from greenband.monitor import MonitorLimits, Violation, conflicts_of, crossings_of, switched_links, watch
+from greenband.plan.distil import Log
 from greenband.scenario import Scenario
 from greenband.simulation import Backend, Records
 from greenband.stoplines import read_stop_lines
 
-__all__ = ["Log", "Run", "Task", "run_one", "violations_of"]
-
-Log = dict[str, list[tuple[int, int]]]
+__all__ = ["Run", "Task", "run_one", "violations_of"]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from greenband.errors import BadInput, UnknownName
 from greenband.formats.manifest import MANIFEST, write_manifest
 from greenband.plan.model import PlanSet
 from greenband.plan.rings import to_rings
+from greenband.plan.tables import Table
 from greenband.scenario import Scenario
 
-__all__ = ["FORMATS", "MANIFEST", "Written", "names", "read_plan", "write"]
+__all__ = ["FORMATS", "MANIFEST", "Written", "names", "read_plan", "read_table", "write"]
 
 FORMATS = {  # name -> (module, what it writes below the output folder)
     "json": ("greenband.formats.json", "plan.json"),
@@ -117,6 +118,19 @@ def read_plan(path: Path, scenario: Scenario | None = None) -> PlanSet:
     if path.suffix == ".xlsx":
         return _as_plans(_module("sheet").read(path))
     raise BadInput(f"{path}: not a plan: allowed are a .json plan, a .add.xml file, a workbook, or a folder of tables")
+
+
+def read_table(path: Path) -> Table:
+    """Read a plan set as ``read_plan`` does, or another kind of table from its JSON file.
+
+    Raises:
+        BadInput: as ``read_plan``.
+    """
+    if path.suffix == ".json" and path.is_file():
+        from greenband.formats.json import read_table as read
+
+        return read(path)
+    return read_plan(path)
 
 
 def _read_folder(folder: Path) -> PlanSet:

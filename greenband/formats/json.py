@@ -1,4 +1,4 @@
-"""Plan sets as JSON: greenband's own lossless format."""
+"""Plan sets and other kinds of table as JSON: greenband's own lossless format."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from greenband.errors import BadInput
 from greenband.files import write_text
 from greenband.formats.bounded import bounded_bytes
 from greenband.plan.model import PlanSet
+from greenband.plan.tables import Table, parsed
 
-__all__ = ["export", "read", "write"]
+__all__ = ["export", "read", "read_table", "write"]
 
 MAX_BYTES = 200_000_000  # of a set of tens of thousands of junctions
 
@@ -21,8 +22,8 @@ def export(plans: PlanSet, path: Path) -> list[Path]:
     return [path]
 
 
-def write(plans: PlanSet, path: Path) -> None:
-    """Write a plan set; the bytes depend on the content alone."""
+def write(plans: Table, path: Path) -> None:
+    """Write a table of any kind; the bytes depend on the content alone."""
     data = {"content_hash": plans.content_hash, **plans.model_dump(mode="json")}
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
@@ -31,7 +32,19 @@ def read(path: Path) -> PlanSet:
     """Read a plan set.
 
     Raises:
-        BadInput: the file is missing, no JSON, breaks the plan model, or was altered since it was written.
+        BadInput: as ``read_table``, or it is another kind of table.
+    """
+    plans = read_table(path)
+    if not isinstance(plans, PlanSet):
+        raise BadInput(f"{path}: a table of kind {plans.kind}, not fixed plans: it can be evaluated and checked")
+    return plans
+
+
+def read_table(path: Path) -> Table:
+    """Read a table of any kind.
+
+    Raises:
+        BadInput: the file is missing, no JSON, breaks the model of its kind, or was altered since it was written.
     """
     try:
         data = json.loads(bounded_bytes(path, MAX_BYTES))
@@ -40,7 +53,7 @@ def read(path: Path) -> PlanSet:
     if not isinstance(data, dict):
         raise BadInput(f"{path}: not a plan set")
     stated = data.pop("content_hash", None)
-    plans = PlanSet.parse(data, path)
+    plans = parsed(data, path)
     if stated is not None and stated != plans.content_hash:
         raise BadInput(f"{path}: content_hash does not match the plans; the file was altered by hand")
     return plans

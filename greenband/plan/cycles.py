@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from greenband.errors import BadInput
 from greenband.signals import Limits
 
-__all__ = ["feasible_cycles", "least_greens"]
+__all__ = ["feasible_cycles", "least_greens", "longest_cycle_s"]
 
 
 def feasible_cycles(limits: Mapping[str, Limits]) -> tuple[int, int]:
@@ -17,7 +17,7 @@ def feasible_cycles(limits: Mapping[str, Limits]) -> tuple[int, int]:
         BadInput: there is none; the message names the two signals that exclude each other.
     """
     shortest = {name: sum(g + lim.intergreen_s for g in lim.min_green_s) for name, lim in limits.items()}
-    longest = {name: _longest_s(lim) for name, lim in limits.items()}
+    longest = {name: longest_cycle_s(lim) for name, lim in limits.items()}
     slow, fast = max(shortest, key=lambda n: shortest[n]), min(longest, key=lambda n: longest[n])
     if shortest[slow] > longest[fast]:
         raise BadInput(
@@ -27,7 +27,7 @@ def feasible_cycles(limits: Mapping[str, Limits]) -> tuple[int, int]:
     return shortest[slow], longest[fast]
 
 
-def _longest_s(limits: Limits) -> int:
+def longest_cycle_s(limits: Limits) -> int:
     """Longest cycle of a signal in s: all stages at maximum green, and none red for longer than the maximum red.
 
     A stage is red for the cycle less its own green. If every stage has ``C - max_red`` of green or more, the cycle C is

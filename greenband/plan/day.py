@@ -20,7 +20,7 @@ from greenband.network import Signal
 from greenband.plan.calendar import DAY_MIN, DAY_S, DayPlan, ScheduleRow, Switch, clock
 from greenband.plan.daycut import cut_day, stretches, z_scores
 from greenband.plan.describe import EVERY_DAY, joined
-from greenband.plan.distil import HOW, Log, distil_hours, greens, origin
+from greenband.plan.distil import HOW, Log, distil_hours, greens_of, origin_of
 from greenband.plan.model import PlanSet
 from greenband.plan.rules.profile import PROFILES
 from greenband.plan.splits import movement_flows
@@ -90,7 +90,7 @@ def cut_plans(
         f" distilled from realised stages: {HOW}"
     )
     return PlanSet(
-        provenance=origin(scenario, subject, seeds, note),
+        provenance=origin_of(scenario, subject, seeds, note),
         plans=plans,
         day_plans={EVERY_DAY: day},
         schedule=(ScheduleRow(day_plan=EVERY_DAY, name=EVERY_DAY),),
@@ -132,7 +132,7 @@ def _service(signal: Signal, limits: Limits, logs: Sequence[Log], slices: Sequen
     begins, ends = np.array([[one.begin_s, one.end_s] for one in slices]).T
     green, services = np.zeros((2, len(slices), len(signal.stages)))
     for log in logs:
-        for stage, start_s, left_s in greens(signal, limits, log, slices[-1].end_s):
+        for stage, start_s, left_s in greens_of(signal, limits, log, slices[-1].end_s):
             green[:, stage] += np.clip(np.minimum(left_s, ends) - np.maximum(start_s, begins), 0, None)
             services[:, stage] += (begins <= start_s) & (start_s < ends)
     often = [float(np.median(row[row > 0])) if row.any() else 0.0 for row in services]

@@ -14,7 +14,7 @@ from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
 from greenband.signals import Limits
 
-__all__ = ["EVERY_DAY", "described", "joined", "junctions", "whole_day"]
+__all__ = ["EVERY_DAY", "calendar", "described", "joined", "junctions", "whole_day"]
 
 EVERY_DAY = "every day"
 
@@ -34,14 +34,19 @@ def described(plans: PlanSet, scenario: Scenario) -> PlanSet:
         found = {name: junction for name, junction in junctions(scenario).items() if name in signals}
         plans = plans.model_copy(update={"junctions": found})
     if not plans.day_plans:
-        day = DayPlan(switches=tuple(whole_day(scenario, list(plans.plans))))
-        row = ScheduleRow(day_plan=EVERY_DAY, name=EVERY_DAY)
-        plans = plans.model_copy(update={"day_plans": {EVERY_DAY: day}, "schedule": (row,)})
+        day_plans, schedule = calendar(scenario, list(plans.plans))
+        plans = plans.model_copy(update={"day_plans": day_plans, "schedule": schedule})
     try:
         return PlanSet.model_validate(plans.model_dump())
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise BadInput(f"the plans do not fit scenario {scenario.name}: {reason}") from error
+
+
+def calendar(scenario: Scenario, periods: Sequence[str]) -> tuple[dict[str, DayPlan], tuple[ScheduleRow, ...]]:
+    """Day plan and schedule that have the plans of these periods in force as ``whole_day`` says, every day."""
+    day = DayPlan(switches=tuple(whole_day(scenario, periods)))
+    return {EVERY_DAY: day}, (ScheduleRow(day_plan=EVERY_DAY, name=EVERY_DAY),)
 
 
 def junctions(scenario: Scenario) -> dict[str, Junction]:

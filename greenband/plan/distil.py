@@ -20,7 +20,7 @@ from typing import Protocol
 from greenband import __version__, sumo
 from greenband.demand import Demand
 from greenband.errors import BadInput
-from greenband.network import Signal
+from greenband.network import Network, Signal
 from greenband.plan.cycles import feasible_cycles, least_greens
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
 from greenband.plan.offsets import align
@@ -38,14 +38,18 @@ from greenband.signals import Limits
 
 __all__ = [
     "HOW",
+    "SATURATION",
     "Log",
     "Span",
     "Usage",
     "common_cycle_s",
+    "demand_ratios",
     "distil",
     "distil_hours",
-    "greens",
-    "origin",
+    "distil_period",
+    "greens_of",
+    "needed_s",
+    "origin_of",
     "stage_order",
     "usage",
 ]
@@ -113,17 +117,13 @@ def distil(
     if not logs:
         raise BadInput("no logs to distil a plan from")
     cycles = cycles_s or {}
-    plans = {}
-    for name, per_seed in logs.items():
-        span, demand = scenario.period(name), scenario.demand(name)
-        plans[name] = distil_hours(scenario, name, per_seed, [span], demand, [demand], cycles.get(name))
-    return PlanSet(
-        provenance=origin(scenario, subject, seeds, note or f"distilled from realised stages: {HOW}"), plans=plans
-    )
+    plans = {name: distil_period(scenario, name, per_seed, cycles.get(name)) for name, per_seed in logs.items()}
+    text = note or f"distilled from realised stages: {HOW}"
+    return PlanSet(provenance=origin_of(scenario, subject, seeds, text), plans=plans)
 
 
-def origin(scenario: Scenario, subject: str, seeds: Sequence[int], note: str) -> Provenance:
-    """Where plans come from that are distilled from what a subject did."""
+def origin_of(scenario: Scenario, subject: str, seeds: Sequence[int], note: str) -> Provenance:
+    """The provenance of tables made here and now."""
     return Provenance(
         subject=subject,
         scenario=scenario.name,
@@ -134,6 +134,19 @@ def origin(scenario: Scenario, subject: str, seeds: Sequence[int], note: str) ->
     )
 
 
+def distil_period(
+    scenario: Scenario, period: str, logs: Sequence[Log], cycle_s: int | None = None, factor: float = 1.0
+) -> dict[str, TimingPlan]:
+    """Plans of one period by signal; ``cycle_s`` overrides the common cycle, ``factor`` is on all flows.
+
+    Raises:
+        BadInput: as ``distil_hours``.
+    """
+    name = period if factor == 1 else f"{period} x{factor:g}"
+    span, demand = scenario.period(period), scenario.demand(period)
+    return distil_hours(scenario, name, logs, [span], demand, [demand], cycle_s, factor)
+
+
 def distil_hours(
     scenario: Scenario,
     name: str,
@@ -142,6 +155,7 @@ def distil_hours(
     demand: Demand,
     parts: Sequence[Demand],
     cycle_s: int | None = None,
+    factor: float = 1.0,
 ) -> dict[str, TimingPlan]:
     """One plan by signal for all of some spans of time.
 
@@ -153,6 +167,7 @@ def distil_hours(
         demand: what travels then on average; offsets are for that.
         parts: what travels in the parts of that time; green is to suffice in each.
         cycle_s: overrides the common cycle.
+        factor: on the flows for which green is to suffice.
 
     Raises:
         BadInput: as ``distil``; or the limits do not allow ``cycle_s``.
@@ -160,11 +175,7 @@ def distil_hours(
     network = scenario.network
     limits = {signal: known.limits(scenario.timing) for signal, known in network.signals.items()}
     used = {signal: usage(known, limits[signal], logs, *spans) for signal, known in network.signals.items()}
-    flows = [movement_flows(part) for part in parts]
-    ratios = [
-        {signal: critical_ratios(known, one, SATURATION_VEH_H_LANE) for signal, known in network.signals.items()}
-        for one in flows
-    ]
+    ratios = [demand_ratios(network, part, factor) for part in parts]
     shortest, longest = feasible_cycles(limits)
     cycle = max(common_cycle_s(limits, used, part) for part in ratios) if cycle_s is None else cycle_s
     if not shortest <= cycle <= longest:
@@ -174,6 +185,12 @@ def distil_hours(
         most = [max(shares) for shares in zip(*(part[signal] for part in ratios), strict=True)]
         plans[signal] = _plan(known, limits[signal], used[signal], most, cycle, f"{name} {cycle} s")
     return align(network, plans, demand)
+
+
+def demand_ratios(network: Network, demand: Demand, factor: float = 1.0) -> dict[str, list[float]]:
+    """Critical flow ratios of the stages by signal, for what travels times a factor."""
+    flows = {movement: factor * flow for movement, flow in movement_flows(demand).items()}
+    return {name: critical_ratios(signal, flows, SATURATION_VEH_H_LANE) for name, signal in network.signals.items()}
 
 
 def usage(signal: Signal, limits: Limits, logs: Sequence[Log], *spans: Span) -> Usage:
@@ -186,7 +203,7 @@ def usage(signal: Signal, limits: Limits, logs: Sequence[Log], *spans: Span) -> 
         raise BadInput(f"signal {signal.id}: no log of a run")
     green, services, follows = [0] * len(signal.stages), [0] * len(signal.stages), Counter[tuple[int, int]]()
     for log, span in product(logs, spans):
-        for stage, start_s, left_s in greens(signal, limits, log, span.end_s):
+        for stage, start_s, left_s in greens_of(signal, limits, log, span.end_s):
             green[stage] += max(0, min(left_s, span.end_s) - max(start_s, span.begin_s))
             services[stage] += span.begin_s <= start_s < span.end_s
         inside = [stage for called_s, stage in log[signal.id] if span.begin_s <= called_s < span.end_s]
@@ -195,8 +212,8 @@ def usage(signal: Signal, limits: Limits, logs: Sequence[Log], *spans: Span) -> 
     return Usage(measured_s, tuple(green), tuple(services), dict(follows))
 
 
-def greens(signal: Signal, limits: Limits, log: Log, end_s: int) -> Iterator[tuple[int, int, int]]:
-    """(stage, start of green, end of green) of every stage that a log has; times in s, the last ending at ``end_s``.
+def greens_of(signal: Signal, limits: Limits, log: Log, end_s: int) -> Iterator[tuple[int, int, int]]:
+    """Stage, start and end of each green in a log, in s; the last one goes on to ``end_s``.
 
     Raises:
         BadInput: the log lacks the signal, or names a stage that the signal does not have.
@@ -259,12 +276,13 @@ def common_cycle_s(
     """
     shortest, longest = feasible_cycles(limits)
     realised = _upper_quartile([u.between_services_s for u in used.values()])
-    needed = max(_needed_s(lim, ratios[name]) for name, lim in limits.items())
+    needed = max(needed_s(lim, ratios[name]) for name, lim in limits.items())
     wanted = max(realised, needed)
     return longest if wanted >= longest else max(shortest, math.ceil(wanted - 1e-6))
 
 
-def _needed_s(limits: Limits, ratios: Sequence[float]) -> float:
+def needed_s(limits: Limits, ratios: Sequence[float]) -> float:
+    """Cycle in s that demand needs at a signal; see ``common_cycle_s``."""
     optimum = needed_cycle_s(limits, ratios)
     return max(optimum, min(1.5 * optimum, practical_cycle_s(ratios, limits.intergreen_s * len(ratios), SATURATION)))
 

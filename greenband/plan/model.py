@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,7 +20,9 @@ from greenband.plan.broken import broken
 from greenband.plan.calendar import MONDAY, DayPlan, ScheduleRow, checked_names, day_plan_on
 from greenband.plan.junction import Junction
 
-__all__ = ["PlanSet", "Provenance", "StageTiming", "TimingPlan"]
+__all__ = ["PlanSet", "Provenance", "StageTiming", "TimingPlan", "content_sha256", "validated"]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Record(BaseModel):
@@ -155,13 +157,13 @@ class PlanSet(_Record):
         for by_signal in plans.values():
             for plan in by_signal.values():
                 del plan["reference"]  # the same for all
-        return _sha256(plans)
+        return content_sha256(plans)
 
     @property
     def content_hash(self) -> str:
         """SHA-256 of all but the provenance, so that the same tables have the same hash whoever made them."""
         more = self.model_dump(mode="json", include={"junctions", "day_plans", "schedule"})
-        return _sha256({"plans": self.plans_hash, **more}) if any(more.values()) else self.plans_hash
+        return content_sha256({"plans": self.plans_hash, **more}) if any(more.values()) else self.plans_hash
 
     @property
     def whole(self) -> bool:
@@ -193,15 +195,24 @@ class PlanSet(_Record):
         Raises:
             BadInput: naming the file and the first field that is wrong.
         """
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise BadInput(
-                f"{source}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
-            ) from error
+        return validated(cls, data, source)
 
 
-def _sha256(content: object) -> str:
+def validated(model: type[Model], data: object, source: Path) -> Model:
+    """Data read from ``source`` as a model.
+
+    Raises:
+        BadInput: naming the file and the first field that is wrong.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{source}: {place + ': ' if place else ''}{text}") from error
+
+
+def content_sha256(content: object) -> str:
+    """SHA-256 of what JSON can hold, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

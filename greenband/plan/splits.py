@@ -15,6 +15,7 @@ __all__ = [
     "build_plan",
     "free_turn",
     "lane_group",
+    "longest_greens",
     "movement_flows",
     "needed_cycle_s",
     "optimal_cycle_s",
@@ -59,6 +60,23 @@ def _bounded_shares(total: float, weights: list[float], low: list[float], high: 
         share = [min(max(w * x, lo), hi) for w, lo, hi in zip(weights, low, high, strict=True)]
         under, over = (x, over) if sum(share) < total else (under, x)
     return share
+
+
+def longest_greens(limits: Limits, weights: Sequence[float]) -> list[int]:
+    """Maximum green per stage in s, such that no stage is red for longer than the maximum red when all others last.
+
+    As long a round as that allows, shared by ``weights`` within minimum and maximum green.
+    """
+    n = len(limits.min_green_s)
+    if n == 1:
+        return [limits.max_green_s]
+    others = limits.max_red_s - n * limits.intergreen_s  # green that all stages but one may have together
+    most = min(n * limits.max_green_s, others + others // (n - 1))
+    for total in range(most, sum(limits.min_green_s), -1):
+        greens = share_green(total, weights, limits.min_green_s, limits.max_green_s)
+        if total - min(greens) <= others:
+            return greens
+    return list(limits.min_green_s)
 
 
 def movement_flows(table: Demand) -> dict[str, float]:

@@ -11,13 +11,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from greenband import registry
-from greenband.agents.actuated import Actuated, DelayBased, longest_greens, stage_phases
+from greenband.agents.actuated import Actuated, DelayBased, stage_phases
 from greenband.agents.fixed import FixedPlan
 from greenband.cli.plan import make_plans
 from greenband.control import run
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
 from greenband.evaluation.runner import Task, run_one
+from greenband.plan.splits import longest_greens
 from greenband.scenario import Scenario
 from greenband.signals import Limits
 from greenband.simulation import Records

@@ -118,6 +118,27 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "plan webster -s jincheng --out x --seeds 10000:10002",
         "webster is not replayed to make its plans",
     ),
+    "unknown kind of table": ("plan maxpressure -s jincheng --out x --kind actuatd", "'actuatd'.*mean 'actuated'"),
+    "actuated table of a method": (
+        "plan webster -s jincheng --out x --kind all",
+        "--kind actuated: webster makes fixed plans",
+    ),
+    "library of one plan": (
+        "plan webster -s jincheng --out x --kind responsive --period AM",
+        "--kind responsive: webster makes one plan a period; name several periods",
+    ),
+    "kinds of a whole day": (
+        "plan maxpressure -s jincheng --out x --kind all --period day",
+        "--kind all: only fixed plans are made of a whole day",
+    ),
+    "kinds with plans of a day": (
+        "plan maxpressure -s jincheng --out x --kind actuated --plans 3 --period AM",
+        "name periods, without --plans",
+    ),
+    "nothing to verify": (
+        "plan maxpressure -s jincheng --out x --kind actuated --verify",
+        "--verify: only fixed plans",
+    ),
     "budget for a method": ("plan webster -s jincheng --out x --budget 50", "--budget 50: webster is not tuned"),
     "plans without a day": (
         "plan maxpressure -s jincheng --out x --plans 4 --period AM",
@@ -224,6 +245,35 @@ def test_plan_export_evaluate(tiny: Path, program: Program) -> None:
     assert [subject["name"] for subject in compared["subjects"]] == ["existing", "maxpressure", "plan"]
     table = {subject["name"]: subject["metrics"]["delay_s"]["per_seed"] for subject in compared["subjects"]}
     assert table["plan"][0] == result["subjects"][1]["metrics"]["delay_s"]["per_seed"][0]  # seed 5, JSON and CSV alike
+
+
+def test_kinds_of_table_side_by_side(tiny: Path, program: Program) -> None:
+    words = ("--seeds", "10000", "--compare", "5", "--period", "AM", "--jobs", "2", "--budget", "0")
+    done = program("plan", "maxpressure", "-s", tiny, "--out", "made", "--kind", "all", *words)
+    assert done.code == 0, done.err
+    tables = ["plan", "actuated_plan", "responsive_plan"]
+    compared = json.loads(Path("made/results.json").read_text(encoding="utf-8"))
+    assert [subject["name"] for subject in compared["subjects"]] == ["existing", "maxpressure", *tables]
+    assert not any(subject["violations"] for subject in compared["subjects"])
+    delay = {subject["name"]: subject["metrics"]["delay_s"]["mean"] for subject in compared["subjects"]}
+    for name in tables:
+        lost = f"loss from tabulation, {name} against maxpressure: delay {delay[name] - delay['maxpressure']:+.1f} s"
+        assert lost in done.err
+    library = json.loads(Path("made/responsive_plan.json").read_text(encoding="utf-8"))["library"]
+    assert list(library) == ["AM", "AM x0.7", "AM x1.2"]
+    assert library["AM"]["plans"] == json.loads(Path("made/plan.json").read_text(encoding="utf-8"))["plans"]["AM"]
+    files = ("made/actuated_plan.json", "made/responsive_plan.json")
+    done = program("evaluate", *files, "-s", tiny, "--seeds", "5", "--jobs", "2", "--json", "r.json")
+    assert done.code == 0, done.err
+    again = json.loads(Path("r.json").read_text(encoding="utf-8"))["subjects"]
+    assert {subject["name"]: subject["metrics"]["delay_s"]["mean"] for subject in again} == {
+        name: delay[name] for name in tables[1:]
+    }
+    done = program("check", *files)
+    assert done.code == 0, done.err
+    done = program("export", "made/actuated_plan.json", "--out", "tables")
+    assert done.code == 2
+    assert "a table of kind actuated, not fixed plans: it can be evaluated and checked" in done.err
 
 
 def test_a_method_makes_its_plan_and_tells_of_it(tiny: Path, program: Program) -> None:

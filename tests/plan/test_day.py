@@ -8,7 +8,7 @@ from greenband.demand import profile
 from greenband.errors import BadInput
 from greenband.plan.day import cut_plans, quarters
 from greenband.plan.describe import described
-from greenband.plan.distil import greens
+from greenband.plan.distil import greens_of
 from greenband.plan.model import PlanSet
 from greenband.plan.rules import check
 from greenband.plan.rules.profile import PROFILES
@@ -131,5 +131,5 @@ def test_a_log_without_the_signal_is_refused(jincheng: Scenario) -> None:
 
 def test_greens_begin_after_the_intergreen(jincheng: Scenario) -> None:
     (signal,) = jincheng.network.signals.values()
-    found = list(greens(signal, signal.limits(jincheng.timing), {signal.id: [(0, 0), (60, 1)]}, 100))
+    found = list(greens_of(signal, signal.limits(jincheng.timing), {signal.id: [(0, 0), (60, 1)]}, 100))
     assert found == [(0, 0, 60), (1, 65, 100)]

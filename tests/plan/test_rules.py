@@ -145,9 +145,7 @@ def sums(data: dict[str, Any]) -> int:
     return sum(stage[field] for stage in first(data)["stages"] for field in fields)
 
 
-@pytest.mark.parametrize(
-    ("rule", "plant"), [(rule, plant) for rule, plants in PLANTED.items() for plant in plants], ids=str
-)
+@pytest.mark.parametrize(("rule", "plant"), [(rule, plant) for rule, plants in PLANTED.items() for plant in plants])
 def test_a_planted_fault_is_caught(good: PlanSet, rule: str, plant: Plant) -> None:
     data = good.model_dump(mode="json")
     plant(data)
@@ -172,7 +170,7 @@ BROKEN_FORMS: dict[str, list[Plant]] = {
 
 
 @pytest.mark.parametrize(
-    ("rule", "plant"), [(rule, plant) for rule, plants in BROKEN_FORMS.items() for plant in plants], ids=str
+    ("rule", "plant"), [(rule, plant) for rule, plants in BROKEN_FORMS.items() for plant in plants]
 )
 def test_a_fault_of_form_is_reported_as_its_rule(good: PlanSet, tmp_path: Path, rule: str, plant: Plant) -> None:
     data = good.model_dump(mode="json")

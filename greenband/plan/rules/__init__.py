@@ -14,13 +14,28 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from greenband.errors import BadInput, UnknownName
+from greenband.plan.actuated import ActuatedSet
 from greenband.plan.model import PlanSet
+from greenband.plan.responsive import ResponsiveLibrary
 from greenband.plan.rules import corridor, lamps, timing
+from greenband.plan.rules.actuated import check_actuated
 from greenband.plan.rules.finding import Finding, Judge, Rule
 from greenband.plan.rules.profile import PROFILES, Profile, read_yaml
 from greenband.plan.rules.profile import load as load_profile
+from greenband.plan.tables import Table, model_of
 
-__all__ = ["PROFILES", "RULES", "Finding", "Profile", "Waiver", "broken_form", "check", "load_profile", "load_waivers"]
+__all__ = [
+    "PROFILES",
+    "RULES",
+    "Finding",
+    "Profile",
+    "Waiver",
+    "broken_form",
+    "check",
+    "check_table",
+    "load_profile",
+    "load_waivers",
+]
 
 
 def _by_form(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
@@ -90,7 +105,24 @@ def check(plans: PlanSet, profile: Profile, waivers: Sequence[Waiver] = ()) -> l
     """
     if not plans.whole:
         raise BadInput("the plan set has no junctions or no schedule; name its scenario")
-    found = [finding for rule in RULES.values() for finding in rule.judge(plans, profile)]
+    return _known(waivers, [finding for rule in RULES.values() for finding in rule.judge(plans, profile)])
+
+
+def check_table(table: Table, profile: Profile, waivers: Sequence[Waiver] = ()) -> list[Finding]:
+    """Every finding on a table of any kind; of a library the rules on its plans, which no day plan need use.
+
+    Raises:
+        BadInput: as ``check``.
+    """
+    if isinstance(table, ActuatedSet):
+        return _known(waivers, list(check_actuated(table, profile)))
+    if isinstance(table, ResponsiveLibrary):
+        return [found for found in check(table.plan_set(), profile, waivers) if found.rule != "schedule"]
+    return check(table, profile, waivers)
+
+
+def _known(waivers: Sequence[Waiver], found: Sequence[Finding]) -> list[Finding]:
+    """Each finding once, with the waiver that fits it."""
     return [_waived(finding, waivers) for finding in dict.fromkeys(found)]
 
 
@@ -106,10 +138,10 @@ def broken_form(path: Path) -> list[Finding]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         data.pop("content_hash", None)
-        PlanSet.model_validate(data)
+        model_of(data).model_validate(data)
     except ValidationError as error:
         return [_form(fault) for fault in error.errors()]
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (OSError, ValueError, AttributeError, RecursionError, BadInput):
         return []  # no plan file at all, as reading it says
     return []
 

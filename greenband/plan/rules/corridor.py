@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from greenband.plan.calendar import DAY_MIN, DayPlan, clock, day_plan_on
-from greenband.plan.model import PlanSet
+from greenband.plan.model import PlanSet, Provenance
 from greenband.plan.rules.finding import Finding
 from greenband.plan.rules.profile import Profile
 
@@ -136,7 +136,11 @@ def _stays(day: DayPlan) -> Iterator[tuple[int, str, str]]:
 
 def release(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
     """A plan says who made it, for which scenario and with which version; somebody approved it."""
-    origin = plans.provenance
+    yield from released(plans.provenance)
+
+
+def released(origin: Provenance) -> Iterator[Finding]:
+    """What lacks of a table's origin and approval."""
     for field, text in (("subject", origin.subject), ("scenario", origin.scenario), ("greenband", origin.greenband)):
         if not text:
             yield Finding("release", "", "", f"provenance.{field}", "empty", "where the plan comes from")
