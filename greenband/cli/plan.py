@@ -16,6 +16,7 @@ from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.closed_loop import closed_loop
 from greenband.evaluation.nema_check import differences
 from greenband.evaluation.runner import Task, run_all
+from greenband.evaluation.tabulation import losses
 from greenband.evaluation.tuning import Budget, refined
 from greenband.formats import sumo_nema
 from greenband.plan.day import MOST_PLANS, cut_plans
@@ -86,6 +87,8 @@ def run(
     results = [compare(subjects, found, name, numbers, jobs) for name in periods]
     for result in results:
         show(result)
+        for loss in losses(result, shown[0].name, [subjects[-1].name]) if shown else ():
+            err.print(str(loss), soft_wrap=True, markup=False)
     save(results, out / "results.json")
     err.print(f"  greenband export {path} --format all --out {out / 'tables'}", soft_wrap=True)
     return not verify or verified(plans, found)

@@ -222,6 +222,7 @@ def test_plan_export_evaluate(tiny: Path, program: Program) -> None:
     assert done.code == 0, done.err
     assert done.out == ""
     assert "maxpressure against existing: delay" in done.err
+    assert "loss from tabulation, plan against maxpressure: delay" in done.err
     done = program("export", "made/plan.json", "-s", tiny, "--out", "tables")
     assert done.code == 0, done.err
     assert {path.name for path in Path("tables").iterdir()} >= {"csv", "plan.add.xml", "plan.json", "manifest.json"}
