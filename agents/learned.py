@@ -140,6 +140,7 @@ class CycleController:
         self._encoder = _encoder(scenario)
         self._plans = AdaptivePlans(scenario, period)
         self._look_s = scenario.period(period).start_s
+        self._measured_s, self._made = scenario.period(period).begin_s, list[npt.NDArray[np.floating]]()
         self._seen: list[npt.NDArray[np.float32]] = []
         return self._plans.restart(self._look_s)
 
@@ -150,10 +151,16 @@ class CycleController:
             self._seen.append(self._encoder.encode(measurement))
             self._look_s = now + self._look_every_s
         if now >= plans.ends_s:
-            plans.begin(now, self._adjustments())
+            adjustments = self._adjustments()
+            plans.begin(now, adjustments)
+            self._made += [adjustments] if now >= self._measured_s or not self._made else []
             self._seen = []
         self.interval_s = plans.steady_s(now, self._look_s - now)
         return plans.stages(now)
+
+    def mean_adjustments(self) -> npt.NDArray[np.floating]:
+        """Their mean over the cycles that began in the measured period, shape ``[signals, ADJUSTMENTS]``."""
+        return np.clip(np.mean(self._made, axis=0), -1.0, 1.0)
 
     def _adjustments(self) -> npt.NDArray[np.float32]:
         with torch.inference_mode():

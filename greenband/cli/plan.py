@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from greenband import formats, registry
 from greenband.cli.common import announced, clock, counting, err, periods_of, processes
 from greenband.cli.evaluate import compare
@@ -17,14 +19,16 @@ from greenband.evaluation.closed_loop import closed_loop
 from greenband.evaluation.nema_check import differences
 from greenband.evaluation.runner import Task, run_all
 from greenband.evaluation.tabulation import losses
+from greenband.evaluation.tasks import Run
 from greenband.evaluation.tuning import Budget, refined
 from greenband.formats import sumo_nema
+from greenband.plan.adaptive import Adjusting, adjusted_plans
 from greenband.plan.day import MOST_PLANS, cut_plans
 from greenband.plan.describe import described
 from greenband.plan.distil import Log, distil
 from greenband.plan.greenwave import greenwave
 from greenband.plan.model import PlanSet
-from greenband.plan.planner import Planner
+from greenband.plan.planner import Planner, plan_set
 from greenband.scenario import Scenario
 
 __all__ = ["make_plans", "replayed", "run", "searched", "verified", "with_budget"]
@@ -187,12 +191,17 @@ def make_day(
 def make_plans(
     subject: Subject, scenario: Scenario, periods: Sequence[str], seeds: Sequence[int], jobs: int
 ) -> PlanSet:
-    """Replay over periods and seeds, then distil.
+    """Replay over periods and seeds, then distil; what adjusts plans itself is asked for them.
 
     Raises:
         BadInput: a seed is not one for training, or no plan fits the limits.
         SimulationError: SUMO failed.
     """
+    if isinstance(subject.make(), Adjusting):
+        runs = simulated(subject, scenario, periods, seeds, jobs)
+        means = {period: np.mean([run.adjustments for run in of], axis=0) for period, of in runs.items()}
+        plans = {period: adjusted_plans(scenario, period, mean) for period, mean in means.items()}
+        return plan_set(scenario, subject.name, plans, "the policy's mean adjustments of the green wave", seeds)
     return distil(scenario, replayed(subject, scenario, periods, seeds, jobs), subject.name, seeds)
 
 
@@ -204,7 +213,20 @@ def replayed(
     jobs: int,
     demand: float = 1.0,
 ) -> dict[str, list[Log]]:
-    """What a subject executes: per period a log for each seed, at a factor on all flows.
+    """What a subject executes: per period a log for each seed, at a factor on all flows; errors as ``simulated``."""
+    runs = simulated(subject, scenario, periods, seeds, jobs, demand)
+    return {period: [run.executed for run in of] for period, of in runs.items()}
+
+
+def simulated(
+    subject: Subject,
+    scenario: Scenario,
+    periods: Sequence[str],
+    seeds: Sequence[int],
+    jobs: int,
+    demand: float = 1.0,
+) -> dict[str, list[Run]]:
+    """Runs by period, one for each seed.
 
     Raises:
         BadInput: a seed is not one for training.
@@ -217,4 +239,4 @@ def replayed(
     with counting(label, len(tasks)) as step:
         runs = run_all(tasks, jobs, step)
     n = len(seeds)
-    return {period: [run.executed for run in runs[k * n : (k + 1) * n]] for k, period in enumerate(periods)}
+    return {period: runs[k * n : (k + 1) * n] for k, period in enumerate(periods)}

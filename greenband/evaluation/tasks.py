@@ -14,6 +14,7 @@ from greenband.incident import Incident
 from greenband.junction_metrics import Place, places, whole_road
 from greenband.metrics import read_travel, safety_counts, travel_metrics
 from greenband.monitor import MonitorLimits, Violation, conflicts_of, crossings_of, switched_links, watch
+from greenband.plan.adaptive import Adjusting
 from greenband.plan.distil import Log
 from greenband.scenario import Scenario
 from greenband.simulation import Backend, Records
@@ -40,7 +41,8 @@ class Task:
 class Run:
     """One simulation done: metrics by name, broken safety rules, executed stages per signal, and figures by place.
 
-    ``metrics`` is empty if no motor vehicle was scheduled in the period.
+    ``metrics`` is empty if no motor vehicle was scheduled in the period. ``adjustments`` are the mean ones of a
+    controller that adjusts plans.
     """
 
     metrics: Mapping[str, float]
@@ -49,6 +51,7 @@ class Run:
     teleports: int
     executed: Log
     places: tuple[Place, ...] = ()
+    adjustments: tuple[tuple[float, ...], ...] = ()
 
 
 def run_one(task: Task) -> Run:
@@ -62,8 +65,9 @@ def run_one(task: Task) -> Run:
     _quiet_torch()
     with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
         records = Records(Path(folder), passages=True, emissions=task.emissions)
+        controller = task.subject.make()
         executed = run(
-            task.subject.make(),
+            controller,
             scenario,
             task.period,
             task.seed,
@@ -78,7 +82,9 @@ def run_one(task: Task) -> Run:
         violations = tuple(
             v for signal in scenario.network.signals for v in violations_of(scenario, signal, records.lamps(signal))
         )
-        return Run(metrics, violations, counts["collisions"], counts["teleports"], executed, tuple(found))
+        made = controller.mean_adjustments().tolist() if isinstance(controller, Adjusting) else []
+        adjustments = tuple(tuple(row) for row in made)
+        return Run(metrics, violations, counts["collisions"], counts["teleports"], executed, tuple(found), adjustments)
 
 
 def _figures(task: Task, records: Records) -> tuple[dict[str, float], list[Place]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,32 @@ from greenband.plan.planner import plan_periods
 from greenband.plan.splits import build_plan
 from greenband.scenario import Scenario
 
-__all__ = ["ADJUSTMENTS", "AdaptivePlans"]
+__all__ = ["ADJUSTMENTS", "AdaptivePlans", "Adjusting", "adjusted_plans"]
 
 ADJUSTMENTS = MAX_STAGES + 2  # per signal: of the green of each stage, of the offset, of the common cycle
 SPLIT_RANGE, OFFSET_RANGE, CYCLE_RANGE = 1.0, 0.25, 0.3  # at -1 and 1: e^1 times, of the cycle, e^0.3 times
 MAX_CYCLE_S = 120  # of the green wave
 
 Floats = npt.NDArray[np.floating]
+
+
+@runtime_checkable
+class Adjusting(Protocol):
+    """A controller that adjusts plans once a cycle, and tells by how much."""
+
+    def mean_adjustments(self) -> Floats:
+        """Mean over the cycles of the last run that began in the measured period, shape ``[signals, ADJUSTMENTS]``."""
+
+
+def adjusted_plans(scenario: Scenario, period: str, adjustments: Floats) -> dict[str, TimingPlan]:
+    """The plans of a period at adjustments that stay as they are, by signal: what a table can hold.
+
+    Raises:
+        BadInput: the limits of the signals allow no common cycle.
+    """
+    plans = AdaptivePlans(scenario, period)
+    plans.begin(scenario.period(period).start_s, adjustments)
+    return dict(plans.plans)
 
 
 class AdaptivePlans:

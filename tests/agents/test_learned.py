@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,11 +23,18 @@ from greenband.agents.learned import (
     save_policy,
 )
 from greenband.agents.networks import CycleActor, StageScorer
+from greenband.cli.plan import make_plans
 from greenband.control import Controller, ControlLoop, run
 from greenband.envs.cycles import CycleSession
 from greenband.envs.session import EpisodeConfig
 from greenband.errors import BadInput
+from greenband.evaluation import resolve
+from greenband.evaluation.tasks import Task, run_one
 from greenband.observation import OBSERVATION_SIZE, Encoder
+from greenband.plan.adaptive import adjusted_plans
+from greenband.plan.describe import described
+from greenband.plan.greenwave import greenwave
+from greenband.plan.rules import PROFILES, check
 from greenband.scenario import Scenario
 
 FACTS = {"interval_s": 5, "sensing_range_m": 80.0}
@@ -221,6 +229,24 @@ def test_a_policy_that_adjusts_plans_does_as_it_was_trained(
     assert len(plans) > 3
     assert len({plan.cycle_s for plan in plans[0].values()}) == 1  # common
     assert plans[0] != plans[1]
+
+
+def test_its_table_holds_its_mean_adjustments(
+    cyclic: Path, shixin_short: Scenario, shorten: Callable[..., Scenario]
+) -> None:
+    """Made of them directly, not of what the lamps showed; and within the limits of the junctions."""
+    short = shorten(shixin_short, duration_s=500, warmup_s=100)
+    subject = resolve(str(cyclic))
+    plans = make_plans(subject, short, ["AM"], [10_000, 10_001], 1)
+    found = [run_one(Task(subject, short, "AM", seed)).adjustments for seed in (10_000, 10_001)]
+    assert found[0] != found[1]
+    mean = np.mean(found, axis=0)
+    assert plans.plans["AM"] == adjusted_plans(short, "AM", mean)
+    assert plans.plans["AM"] != adjusted_plans(short, "AM", np.zeros_like(mean))
+    cycle = next(iter(plans.plans["AM"].values())).cycle_s
+    usual = next(iter(greenwave(short, "AM", 120).plans.values())).cycle_s
+    assert cycle == round(usual * np.exp(0.3 * mean[:, -1].mean()))
+    assert {finding.rule for finding in check(described(plans, short), PROFILES["cn"])} == {"release"}
 
 
 def test_the_kind_of_policy_is_in_the_card(folder: Path, cyclic: Path) -> None:
