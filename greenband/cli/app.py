@@ -281,15 +281,18 @@ def export(
     ] = "all",
     scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If the plan's own is not at hand.")] = None,
     jobs: Jobs = 0,
+    profile: Annotated[str, typer.Option(help="Agency whose rules a plan must keep: cn, us, or a YAML file.")] = "cn",
+    waivers: Annotated[Path | None, typer.Option(help="YAML file of findings that are accepted.")] = None,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Export plans that break rules too.")] = False,
 ) -> None:
     """Write timing tables for controllers; or a policy itself, with --format onnx, for programs without torch.
 
-    Exit code 1 if all formats were asked for and one of them cannot hold a plan. ONNX needs the extra packages of
-    greenband[onnx].
+    A plan that breaks a rule of greenband check is not exported. Exit code 1 if all formats were asked for and one of
+    them cannot hold a plan. ONNX needs the extra packages of greenband[onnx].
     """
     from greenband.cli import export as command
 
-    if not command.run(plans, out, format, scenario, jobs):
+    if not command.run(plans, out, format, scenario, jobs, profile, waivers, unchecked):
         raise typer.Exit(1)
 
 

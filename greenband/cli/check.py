@@ -11,12 +11,24 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from greenband import registry
 from greenband.cli.common import err, read_whole_table
 from greenband.errors import BadInput
 from greenband.files import write_text
-from greenband.plan.rules import RULES, Finding, Profile, Waiver, broken_form, check_table, load_profile, load_waivers
+from greenband.plan.rules import (
+    RULES,
+    Finding,
+    Profile,
+    Waiver,
+    against,
+    broken_form,
+    check_table,
+    load_profile,
+    load_waivers,
+)
+from greenband.plan.tables import Table as AnyTable
 
-__all__ = ["run"]
+__all__ = ["counts", "judged", "run"]
 
 
 def run(
@@ -35,22 +47,35 @@ def run(
     if out is not None:
         report = [{"plan": str(path), "findings": [asdict(f) for f in findings]} for path, findings in found.items()]
         write_text(out, json.dumps({"profile": asked.name, "plans": report}, indent=1, ensure_ascii=False) + "\n")
-    return not any(_counts(finding) for findings in found.values() for finding in findings)
+    return not any(counts(finding) for findings in found.values() for finding in findings)
 
 
 def _judged(path: Path, scenario: str | None, profile: Profile, waivers: Sequence[Waiver]) -> list[Finding]:
     file = path / "plan.json" if path.is_dir() else path
     if file.suffix == ".json" and (findings := broken_form(file)):
         return findings
-    return check_table(read_whole_table(path, scenario), profile, waivers)
+    return judged(read_whole_table(path, scenario), scenario, profile, waivers)
 
 
-def _counts(finding: Finding) -> bool:
+def judged(table: AnyTable, scenario: str | None, profile: Profile, waivers: Sequence[Waiver]) -> list[Finding]:
+    """What breaks a rule; junctions are held against their network where that is at hand."""
+    found = check_table(table, profile, waivers)
+    try:
+        home = registry.scenario(scenario or table.provenance.scenario)
+    except BadInput:
+        if scenario is not None:
+            raise
+        return found
+    return [*found, *against(table, home, waivers)]
+
+
+def counts(finding: Finding) -> bool:
+    """Whether it is an error that nobody has waived."""
     return finding.severity == "error" and not finding.waived
 
 
 def _show(path: Path, findings: Sequence[Finding], profile: Profile) -> None:
-    errors = sum(map(_counts, findings))
+    errors = sum(map(counts, findings))
     verdict = f"{errors} broken" if errors else "no rule broken"
     err.print(
         f"{path}: {verdict}, {len(findings) - errors} warnings and waivers; profile {profile.name}", soft_wrap=True

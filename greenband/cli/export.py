@@ -5,23 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from greenband import formats, interrupts, registry
+from greenband.cli.check import counts, judged
 from greenband.cli.common import counting, err, processes, read_whole
 from greenband.errors import BadInput, GreenbandError
 from greenband.formats import Written
+from greenband.plan.rules import Profile, Waiver, load_profile, load_waivers
 from greenband.processes import end_with_parent
 
 __all__ = ["run"]
 
 ONNX = "onnx"  # the one format of policies; all others are of plans
-Job = tuple[Path, Path, str, str | None]  # plan, folder, formats, scenario
 
 
-def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None, jobs: int) -> bool:
-    """Write every plan in the formats asked for, several plans to a folder each; returns whether none was refused."""
+@dataclass(frozen=True)
+class Job:
+    """One plan to export; ``profile`` and ``waivers`` are for the rules, None of a profile for no rules at all."""
+
+    path: Path
+    folder: Path
+    format: str
+    scenario: str | None
+    profile: Profile | None
+    waivers: tuple[Waiver, ...]
+
+
+def run(
+    plans: Sequence[Path],
+    out: Path,
+    format: str,
+    scenario: str | None,
+    jobs: int,
+    profile: str = "cn",
+    waivers: Path | None = None,
+    unchecked: bool = False,
+) -> bool:
+    """Write every plan in the formats asked for, several plans to a folder each; returns whether none was refused.
+
+    A plan that breaks a rule is not exported, but for ``unchecked``; JSON is no table for controllers and is not held
+    against any.
+    """
     if format == ONNX:
         _policies(plans, out)
         return True
@@ -29,7 +56,9 @@ def run(plans: Sequence[Path], out: Path, format: str, scenario: str | None, job
     folders = {path: out if len(plans) == 1 else out / (path.stem if path.is_file() else path.name) for path in plans}
     if len(set(folders.values())) < len(plans):
         raise BadInput("two plans have the same name and would overwrite each other's tables; export them one by one")
-    tasks = [(path, folder, format, scenario) for path, folder in folders.items()]
+    asked = None if unchecked or formats.names(format) == ["json"] else load_profile(profile)
+    accepted = tuple(load_waivers(waivers)) if waivers else ()
+    tasks = [Job(path, folder, format, scenario, asked, accepted) for path, folder in folders.items()]
     failed = {path: outcome for path, outcome in _exported(tasks, processes(jobs)) if not _told(path, outcome, folders)}
     if bad := {path: outcome for path, outcome in failed.items() if isinstance(outcome, BadInput)}:
         first = next(iter(bad.values()))
@@ -43,7 +72,7 @@ def _exported(tasks: Sequence[Job], jobs: int) -> Iterator[tuple[Path, Written |
     After an interrupt no further plan is begun, and those in hand are written in full.
     """
     if len(tasks) == 1 or jobs == 1:
-        yield from ((task[0], _export(task)) for task in tasks)
+        yield from ((task.path, _export(task)) for task in tasks)
         return
     with (
         ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), end_with_parent) as pool,
@@ -51,7 +80,7 @@ def _exported(tasks: Sequence[Job], jobs: int) -> Iterator[tuple[Path, Written |
     ):
         try:
             with interrupts.ignored_by_children():
-                pending = {pool.submit(_export, task): task[0] for task in tasks}
+                pending = {pool.submit(_export, task): task.path for task in tasks}
             for future in as_completed(pending):
                 step()
                 yield pending[future], future.result()
@@ -65,9 +94,17 @@ def _exported(tasks: Sequence[Job], jobs: int) -> Iterator[tuple[Path, Written |
 
 def _export(task: Job) -> Written | BadInput:
     """One plan; what is wrong with it comes back, so that the others go on."""
-    path, folder, format, scenario = task
     try:
-        return formats.write(read_whole(path, scenario), format, folder)
+        plans = read_whole(task.path, task.scenario)
+        findings = judged(plans, task.scenario, task.profile, task.waivers) if task.profile else []
+        if broken := [finding for finding in findings if counts(finding)]:
+            first, name = broken[0], task.profile.name if task.profile else ""
+            raise BadInput(
+                f"{task.path}: breaks {len(broken)} rules of profile {name}, such as {first.rule} at"
+                f" {first.junction} {first.plan} {first.place}: {first.measured}, required {first.required};"
+                f" greenband check {task.path} tells all of them"
+            )
+        return formats.write(plans, task.format, task.folder)
     except BadInput as error:
         return error
 

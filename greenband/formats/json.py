@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from greenband.errors import BadInput
@@ -52,8 +53,16 @@ def read_table(path: Path) -> Table:
         raise BadInput(f"{path}: not JSON: {error}") from error
     if not isinstance(data, dict):
         raise BadInput(f"{path}: not a plan set")
+    _check_text(data, path)
     stated = data.pop("content_hash", None)
     plans = parsed(data, path)
-    if stated is not None and stated != plans.content_hash:
+    if stated and stated != plans.content_hash:
         raise BadInput(f"{path}: content_hash does not match the plans; the file was altered by hand")
     return plans
+
+
+def _check_text(data: object, path: Path) -> None:
+    """Every text must be one that tables can hold: no lone surrogates, no control characters but ends of lines."""
+    text = json.dumps(data, ensure_ascii=False)  # control characters come out escaped
+    if found := re.search(r"(?<!\\)(?:\\\\)*(\\u00[01][0-9a-f]|\\[bf])|[\ud800-\udfff\x7f]", text):
+        raise BadInput(f"{path}: holds the character {found[0]!a}, which has no place in a table")

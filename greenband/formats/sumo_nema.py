@@ -88,7 +88,8 @@ def export(plans: PlanSet, path: Path) -> list[Path]:
 
 def _switching(plans: PlanSet) -> Iterator[ET.Element]:
     """A WAUT for each signal with several programs, by the day plan of an ordinary Monday."""
-    monday = plans.day_plans[plans.schedule[0].day_plan]
+    assert plans.plain_day is not None, "a whole set has a day plan"
+    monday = plans.day_plans[plans.plain_day]
     for name in dict.fromkeys(plan.signal for _, plan in plans):
         own = [(60 * s.at_min, program_id(s.plan)) for s in monday.switches if name in plans.plans[s.plan]]
         if len(own) > 1:

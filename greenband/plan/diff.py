@@ -12,10 +12,17 @@ __all__ = ["Change", "changes"]
 
 TIMES = {"green_s": "green", "green_flash_s": "green flash", "yellow_s": "yellow", "all_red_s": "all-red"}
 LIMITS = {
+    "number": "number",
+    "name_en": "English name",
+    "name_zh": "Chinese name",
     "yellow_s": "yellow",
     "all_red_s": "all-red",
+    "green_flash_s": "green flash",
     "max_red_s": "maximum red",
     "coordination": "coordination group",
+    "left_hand": "left-hand traffic",
+    "x_m": "x",
+    "y_m": "y",
 }
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -39,7 +46,10 @@ def changes(before: PlanSet, after: PlanSet) -> list[Change]:
         for signal in signals
         for period, text in _of_junction(before, after, signal)
     ]
-    return [*found, *(Change("", "", "", text) for text in _of_calendar(before, after))]
+    found += [Change("", "", "", text) for text in _of_calendar(before, after)]
+    if not found and before.content_hash != after.content_hash:
+        found.append(Change("", "", "", "something else than times differs: see the two files"))
+    return found
 
 
 def _name(plans: PlanSet, signal: str) -> str:
@@ -65,6 +75,8 @@ def _of_plan(old: TimingPlan, new: TimingPlan) -> Iterator[str]:
         yield f"cycle: {old.cycle_s} s to {new.cycle_s} s"
     if old.offset_s != new.offset_s:
         yield f"offset: {old.offset_s} s to {new.offset_s} s"
+    if old.name != new.name:
+        yield f"plan: called {old.name!r}, now {new.name!r}"
     orders = [[stage.stage + 1 for stage in plan.stages] for plan in (old, new)]
     if orders[0] != orders[1]:
         yield f"order of stages: {_listed(orders[0])} to {_listed(orders[1])}"
@@ -96,6 +108,12 @@ def _of_limits(before: PlanSet, after: PlanSet, signal: str) -> Iterator[str]:
 
 
 def _of_calendar(before: PlanSet, after: PlanSet) -> Iterator[str]:
+    for what, were, are in (
+        ("plans", [*before.plans], [*after.plans]),
+        ("day plans", [*before.day_plans], [*after.day_plans]),
+    ):
+        if were != are and sorted(were) == sorted(are):
+            yield f"order of {what}, by which tables number them: {_listed(were)}, now {_listed(are)}"
     for name in dict.fromkeys((*before.day_plans, *after.day_plans)):
         old, new = before.day_plans.get(name), after.day_plans.get(name)
         if old != new:

@@ -7,7 +7,7 @@ from 0 into ``Junction.stages``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -37,10 +37,16 @@ class SignalGroup(_Record):
     )
     turn: Literal["through", "near", "far", "back", "crossing"] = "through"
     lanes: int = Field(default=1, ge=0)
-    links: tuple[int, ...] = Field(default=(), description="places in SUMO's lamp string")
+    links: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(), description="places in SUMO's lamp string")
     speed_ms: float = Field(gt=0, lt=100, description="speed limit of the approach, or walking speed")
     crossing_m: float = Field(ge=0, lt=1000, description="length of the way over the junction")
     on_red: bool = Field(default=False, description="may turn on red after a stop")
+
+    @model_validator(mode="after")
+    def _has_a_way(self) -> Self:
+        if self.kind == "pedestrian" and self.crossing_m == 0:
+            raise broken("pedestrians", f"crossing {self.movement} has no length", "0 m", "more than 0 m")
+        return self
 
     @property
     def travels(self) -> str:
@@ -63,7 +69,9 @@ class StageDefinition(_Record):
     """Signal groups that are green together 阶段. ``permitted`` ones go but give way; all others stand."""
 
     name: str = Text
-    lamps: str = Field(default="", max_length=1000, description="SUMO's lamp string of the green")
+    lamps: str = Field(
+        default="", max_length=1000, pattern=r"^[rGgsuyoO]*$", description="SUMO's lamp string of the green"
+    )
     green: tuple[int, ...]
     permitted: tuple[int, ...] = ()
     min_green_s: int = Field(ge=1, le=999)
@@ -77,6 +85,10 @@ class StageDefinition(_Record):
             raise broken("min-green", text, self.min_green_s, f"at most {self.max_green_s}")
         if both := set(self.green) & set(self.permitted):
             raise ValueError(f"stage {self.name!r}: group {min(both)} is both green and permitted")
+        crossing = [walk.group for walk in self.walks]
+        if len(set(crossing)) < len(crossing) or not set(crossing) <= self.going:
+            text = f"stage {self.name!r}: its walks are for groups {crossing}"
+            raise broken("pedestrians", text, crossing, "crossings that are green in the stage, each once")
         return self
 
     @property
@@ -118,6 +130,21 @@ class Junction(_Record):
         pairs = [number for pair in (*self.conflicts, *self.yields) for number in pair]
         if unknown := set(named + pairs) - set(numbers):
             raise ValueError(f"junction {self.signal}: there is no signal group {min(unknown)}")
+        on_foot = {group.number for group in self.groups if group.kind == "pedestrian"}
+        if walking := {walk.group for stage in self.stages for walk in stage.walks} - on_foot:
+            raise ValueError(f"junction {self.signal}: group {min(walking)} has a walk and is no crossing")
+        return self
+
+    @model_validator(mode="after")
+    def _lamps_fit(self) -> Self:
+        sizes = {len(stage.lamps) for stage in self.stages}
+        links = [link for group in self.groups for link in group.links]
+        if len(sizes) > 1:
+            text = f"junction {self.signal}: lamp strings of lengths {sorted(sizes)}"
+            raise broken("lamps", text, sorted(sizes), "one length for all stages")
+        if len(set(links)) < len(links) or (sizes != {0} and links and max(links) >= max(sizes)):
+            text = f"junction {self.signal}: links {sorted(links)} for {max(sizes)} lamps"
+            raise broken("lamps", text, sorted(links), "each below the number of lamps, in one group alone")
         return self
 
     @property

@@ -161,9 +161,14 @@ class PlanSet(_Record):
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of all but the provenance, so that the same tables have the same hash whoever made them."""
+        """SHA-256 of all but the provenance, so that the same tables have the same hash whoever made them.
+
+        The order of plans and day plans counts: tables number them by it.
+        """
         more = self.model_dump(mode="json", include={"junctions", "day_plans", "schedule"})
-        return content_sha256({"plans": self.plans_hash, **more}) if any(more.values()) else self.plans_hash
+        if not any(more.values()):
+            return self.plans_hash
+        return content_sha256({"plans": self.plans_hash, "order": [[*self.plans], [*self.day_plans]], **more})
 
     @property
     def whole(self) -> bool:
@@ -179,7 +184,7 @@ class PlanSet(_Record):
     def schema_text(cls) -> str:
         """The JSON Schema of a plan file (2020-12), as text."""
         schema: dict[str, Any] = cls.model_json_schema()
-        schema["properties"]["content_hash"] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+        schema["properties"]["content_hash"] = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
         return json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 

@@ -66,7 +66,9 @@ def test_a_format_that_cannot_hold_a_plan_is_named_and_told_by_the_exit_code(
     """NTCIP holds cycles up to 255 s."""
     write_plan(Path("fits.json"), jincheng)
     write_plan(Path("long.json"), jincheng, cycle_s=280)
-    code, out, err = program("export", "fits.json", "long.json", "--format", "all", "--out", "out", "--jobs", "1")
+    code, out, err = program(
+        "export", "--unchecked", "fits.json", "long.json", "--format", "all", "--out", "out", "--jobs", "1"
+    )
     assert (code, out) == (1, "")
     refusals = [line for line in err.splitlines() if line.startswith("  not as ")]
     assert len(refusals) == 1
@@ -74,7 +76,7 @@ def test_a_format_that_cannot_hold_a_plan_is_named_and_told_by_the_exit_code(
     assert Path("out/fits/ntcip").is_dir()
     assert not Path("out/long/ntcip").exists()
     assert Path("out/long/utdf").is_dir()
-    code, _, err = program("export", "long.json", "--format", "json,ntcip", "--out", "named")
+    code, _, err = program("export", "--unchecked", "long.json", "--format", "json,ntcip", "--out", "named")
     assert code == 2
     assert "a cycle of 280 s, and NTCIP allows" in err
 
@@ -101,3 +103,19 @@ def test_what_is_no_policy_is_refused(run: Path, program: Program) -> None:
     assert code == 2
     assert "unknown format 'onnx'" in err
     assert not Path("out").exists()
+
+
+def test_a_plan_that_breaks_a_rule_is_not_exported(jincheng: Scenario, program: Program) -> None:
+    """But for JSON, which is no table for controllers, where that is asked for, or where it is waived."""
+    write_plan(Path("long.json"), jincheng, cycle_s=280)
+    code, out, err = program("export", "long.json", "--format", "csv", "--out", "tables")
+    assert (code, out) == (2, "")
+    assert "long.json: breaks" in err
+    assert "min-green at J11 AM" in err
+    assert not Path("tables").exists()
+    assert program("export", "long.json", "--format", "json", "--out", "tables")[0] == 0
+    assert program("export", "long.json", "--format", "csv", "--out", "tables", "--unchecked")[0] == 0
+    rules = ("min-green", "max-red")
+    Path("ours.yaml").write_text("".join(f"- {{rule: {rule}, reason: tunnel, by: the office}}\n" for rule in rules))
+    assert program("export", "long.json", "--format", "csv", "--out", "waived", "--waivers", "ours.yaml")[0] == 0
+    assert program("export", "long.json", "--format", "csv", "--out", "us", "--profile", "us")[0] == 2

@@ -286,3 +286,15 @@ def test_any_plan_fits_sumo_s_rules_or_is_refused(
     for ring, coordinated, barrier in zip(rings, *ends, strict=True):
         assert coordinated in ring[:2]
         assert barrier == ring[3]
+
+
+def test_programs_switch_by_an_ordinary_monday(shixin_short: Scenario, tmp_path: Path) -> None:
+    """Also where the first row of the schedule is a holiday."""
+    waves = {period: tuple(greenwave(shixin_short, period, 120).plans.values()) for period in ("AM", "OFF")}
+    data = plan_set(shixin_short, **waves).model_dump(mode="json")
+    data["day_plans"]["holiday"] = {"switches": [{"at_min": 0, "plan": "OFF"}]}
+    row = {"day_plan": "holiday", "first": "10-01", "last": "10-07"}
+    ordinary = exported(PlanSet.model_validate(data), tmp_path / "ordinary").read_text()
+    data["schedule"] = [row, *data["schedule"]]
+    assert "wautSwitch" in ordinary
+    assert exported(PlanSet.model_validate(data), tmp_path / "holiday").read_text() == ordinary

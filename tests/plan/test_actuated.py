@@ -222,3 +222,14 @@ def test_a_missing_stage_and_a_broken_form(made: ActuatedSet, tmp_path: Path) ->
     path.write_text(json.dumps(data), encoding="utf-8")
     (broken,) = broken_form(path)
     assert (broken.rule, broken.junction, broken.plan, broken.measured) == ("min-green", "J11", "AM", "15")
+
+
+def test_a_table_of_an_unsafe_junction_is_not_passed(made: ActuatedSet) -> None:
+    """Yellow, conflicts and the schedule are judged as those of fixed plans are."""
+    assert {f.rule for f in check_table(made, PROFILES["cn"])} == {"release"}
+    data = made.model_dump(mode="json")
+    junction = data["junctions"]["J11"]
+    junction.update(yellow_s=0, all_red_s=0, conflicts=[], yields=[])
+    data["schedule"] = [{"day_plan": next(iter(data["day_plans"])), "weekdays": [1]}]
+    found = {f.rule for f in check_table(ActuatedSet.model_validate(data), PROFILES["cn"]) if f.severity == "error"}
+    assert {"yellow", "all-red", "conflicts", "schedule"} <= found

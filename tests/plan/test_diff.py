@@ -63,3 +63,33 @@ def test_periods_and_junctions_come_and_go(plans: PlanSet, jincheng: Scenario, s
     other = described(GreenWave().plan_set(shixin_short, ["AM"]), shixin_short)
     new = {change.junction for change in changes(only, other) if change.text.startswith("new plan")}
     assert new == {"J08", "J09", "J10"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("number", 7, "number of the junction: 1 to 7"),
+        ("name_zh", "路", "Chinese name of the junction: 金城路 to 路"),
+        ("left_hand", True, "left-hand traffic of the junction: False to True"),
+    ],
+)
+def test_what_tables_are_made_of_is_told(plans: PlanSet, field: str, value: object, text: str) -> None:
+    data = plans.model_dump(mode="json")
+    data["junctions"]["J11"][field] = value
+    assert [change.text for change in changes(plans, PlanSet.model_validate(data))] == [text]
+
+
+def test_the_order_of_plans_counts_since_tables_number_them_by_it(plans: PlanSet) -> None:
+    data = plans.model_dump(mode="json")
+    data["plans"] = dict(reversed(data["plans"].items()))
+    other = PlanSet.model_validate(data)
+    assert other.content_hash != plans.content_hash
+    assert [change.text for change in changes(plans, other)] == [
+        "order of plans, by which tables number them: AM, PM, now PM, AM"
+    ]
+
+
+def test_two_hashes_are_never_no_difference(plans: PlanSet) -> None:
+    data = plans.model_dump(mode="json")
+    data["schedule"][0]["name"] = "always"
+    assert changes(plans, PlanSet.model_validate(data))

@@ -17,7 +17,7 @@ from greenband.formats import json as plan_json
 from greenband.plan.describe import described
 from greenband.plan.distil import distil
 from greenband.plan.model import PlanSet
-from greenband.plan.rules import PROFILES, RULES, Waiver, broken_form, check, load_profile, load_waivers
+from greenband.plan.rules import PROFILES, RULES, Waiver, against, broken_form, check, load_profile, load_waivers
 from greenband.scenario import Scenario
 
 CN = PROFILES["cn"]
@@ -123,20 +123,39 @@ def out_of_step(data: dict[str, Any]) -> None:
     first(data)["cycle_s"] += 7
 
 
+def without_walks(data: dict[str, Any]) -> None:
+    for stage in junction(data)["stages"]:
+        stage["walks"] = []
+
+
+def swapped_lamps(data: dict[str, Any]) -> None:
+    stages = junction(data)["stages"]
+    stages[0]["lamps"], stages[1]["lamps"] = stages[1]["lamps"], stages[0]["lamps"]
+
+
+def never_green(data: dict[str, Any]) -> None:
+    """A far-side turn that no stage releases any more."""
+    number = next(g["number"] for g in junction(data)["groups"] if g["turn"] == "far")
+    for stage in junction(data)["stages"]:
+        stage["green"] = [group for group in stage["green"] if group != number]
+
+
 PLANTED: dict[str, list[Plant]] = {
     "yellow": [shift("yellow_s", -1), shift("yellow_s", 3)],
     "all-red": [shift("all_red_s", -2), shift("all_red_s", 5)],
-    "pedestrians": [set_in("stages/0/walks/0/walk_s", 5), set_in("groups/12/crossing_m", 90.0)],
+    "pedestrians": [without_walks, set_in("stages/0/walks/0/walk_s", 5), set_in("groups/12/crossing_m", 90.0)],
     "min-green": [shift("green_s", -20, 2), set_in("stages/1/max_green_s", 8), set_in("stages/1/min_green_s", 4)],
     "green-flash": [shift("green_flash_s", -3)],
     "minimum-service": [shift("green_s", -20, 2), set_in("stages/0/walks/0/flash_s", 200)],
     "max-red": [set_in("max_red_s", 40)],
     "cycle": [longer_everywhere(300)],
     "coordination": [out_of_step],
-    "conflicts": [everything_green, lamps_that_lie],
-    "service": [without_stage],
+    "conflicts": [everything_green, lamps_that_lie, set_in("conflicts", [])],
+    "service": [without_stage, never_green],
+    "lamps": [swapped_lamps, set_in("groups/0/links", [])],
+    "flows": [lambda data: first(data)["stages"][0].update(movements=["x>y"])],
     "schedule": [many_switches, weekend_forgotten, february_forgotten, junction_left_out],
-    "release": [set_in("/provenance/greenband", "")],
+    "release": [set_in("/provenance/scenario", "")],
 }
 
 
@@ -165,7 +184,24 @@ BROKEN_FORMS: dict[str, list[Plant]] = {
         set_in("/day_plans/every day/switches/0/plan", "none"),
         set_in("/schedule/0/day_plan", "none"),
     ],
-    "form": [lambda data: first(data).pop("cycle_s"), set_in("/plans", {}), set_in("/schedule/0/weekdays", [9])],
+    "lamps": [
+        set_in("stages/0/lamps", "G"),
+        set_in("stages/0/lamps", ""),
+        set_in("groups/0/links", [999]),
+        set_in("groups/0/links", [1]),
+    ],
+    "pedestrians": [
+        set_in("groups/12/crossing_m", 0.0),
+        set_in("stages/1/walks", [{"group": 13, "walk_s": 7, "flash_s": 9}]),
+    ],
+    "form": [
+        set_in("stages/0/lamps", "X" * 20),
+        set_in("stages/0/walks/0/group", 2),
+        set_in("/junctions", []),
+        lambda data: first(data).pop("cycle_s"),
+        set_in("/plans", {}),
+        set_in("/schedule/0/weekdays", [9]),
+    ],
 }
 
 
@@ -185,8 +221,31 @@ def test_a_fault_of_form_is_reported_as_its_rule(good: PlanSet, tmp_path: Path, 
 
 
 def test_every_rule_has_a_planted_fault() -> None:
-    """Changes of plan and approval are warnings, tested below."""
-    assert {*PLANTED, *BROKEN_FORMS, "transitions"} == set(RULES)
+    """Changes of plan and what a scenario says are tested below."""
+    assert {*PLANTED, *BROKEN_FORMS, "transitions", "network"} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [set_in("conflicts", [[1, 5]]), never_green, swapped_lamps, set_in("groups/0/links", [])],
+    ids=["conflicts", "greens", "lamps", "groups"],
+)
+def test_a_file_is_held_against_the_network(good: PlanSet, plant: Plant) -> None:
+    scenario = registry.scenario("shixin_short+people")
+    assert against(good, scenario) == []
+    data = good.model_dump(mode="json")
+    plant(data)
+    assert {finding.rule for finding in against(PlanSet.model_validate(data), scenario)} == {"network"}
+    accepted = Waiver(rule="network", reason="rebuilt since", by="the office")
+    assert all(finding.waived for finding in against(PlanSet.model_validate(data), scenario, [accepted]))
+
+
+def test_plans_that_no_day_plan_uses_are_coordinated_too(good: PlanSet) -> None:
+    data = good.model_dump(mode="json")
+    data["day_plans"]["every day"]["switches"] = [{"at_min": 0, "plan": "OFF"}]
+    out_of_step(data)
+    found = check(PlanSet.model_validate(data), CN)
+    assert {f.plan for f in found if f.rule == "coordination"} == {"AM"}
 
 
 def test_warnings_are_no_errors(good: PlanSet) -> None:

@@ -15,14 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from greenband.errors import BadInput, UnknownName
 from greenband.plan.actuated import ActuatedSet
+from greenband.plan.describe import junctions
 from greenband.plan.model import PlanSet
 from greenband.plan.responsive import ResponsiveLibrary
 from greenband.plan.rules import corridor, lamps, timing
 from greenband.plan.rules.actuated import check_actuated
 from greenband.plan.rules.finding import Finding, Judge, Rule
+from greenband.plan.rules.network import as_built
 from greenband.plan.rules.profile import PROFILES, Profile, read_yaml
 from greenband.plan.rules.profile import load as load_profile
 from greenband.plan.tables import Table, model_of
+from greenband.scenario import Scenario
 
 __all__ = [
     "PROFILES",
@@ -30,6 +33,7 @@ __all__ = [
     "Finding",
     "Profile",
     "Waiver",
+    "against",
     "broken_form",
     "check",
     "check_table",
@@ -68,6 +72,8 @@ RULES = {
         _rule(
             "conflicts", "no two streams in each other's way", "conflict matrix 绿冲突; MUTCD 4D.05", lamps.conflicts
         ),
+        _rule("lamps", "lamp strings show what the stages say", "plan model", lamps.lamps),
+        _rule("flows", "stages name what they release", "plan model", lamps.flows),
         _rule("stages", "stages exist, each once", "plan model", _by_form),
         _rule("service", "every signal group has its green", "permissive turns and overlaps kept", lamps.service),
         _rule(
@@ -75,6 +81,7 @@ RULES = {
         ),
         _rule("transitions", "few changes of plan", "FHWA-HOP-08-024, 7.5", corridor.transitions),
         _rule("release", "origin and approval", "agency practice", corridor.release),
+        _rule("network", "groups, stages and conflicts of the network", "SUMO network of the scenario", _by_form),
         _rule("form", "a plan file as its schema has it", "docs/plan.schema.json", _by_form),
     )
 }
@@ -97,6 +104,11 @@ class Waiver(BaseModel):
         return self.rule == finding.rule and self.junction in ("", finding.junction) and self.plan in ("", finding.plan)
 
 
+def against(table: Table, scenario: Scenario, waivers: Sequence[Waiver] = ()) -> list[Finding]:
+    """Where a table's junctions are not as the scenario's network has them."""
+    return _known(waivers, list(as_built(table.junctions, junctions(scenario), scenario.name)))
+
+
 def check(plans: PlanSet, profile: Profile, waivers: Sequence[Waiver] = ()) -> list[Finding]:
     """Every finding, waived ones included, rule after rule.
 
@@ -117,7 +129,8 @@ def check_table(table: Table, profile: Profile, waivers: Sequence[Waiver] = ()) 
     if isinstance(table, ActuatedSet):
         return _known(waivers, list(check_actuated(table, profile)))
     if isinstance(table, ResponsiveLibrary):
-        return [found for found in check(table.plan_set(), profile, waivers) if found.rule != "schedule"]
+        unused = "no day plan uses it"  # the library chooses by traffic
+        return [found for found in check(table.plan_set(), profile, waivers) if found.measured != unused]
     return check(table, profile, waivers)
 
 
@@ -137,6 +150,8 @@ def broken_form(path: Path) -> list[Finding]:
     """What is wrong with a JSON plan file that cannot be read as a plan set; nothing if it can."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            return []
         data.pop("content_hash", None)
         model_of(data).model_validate(data)
     except ValidationError as error:
@@ -151,7 +166,9 @@ def _form(fault: object) -> Finding:
     where = [str(part) for part in fault["loc"]]
     context, kind = fault.get("ctx", {}), fault["type"]
     rule = kind if kind in RULES else FORMS.get(kind, "form")
-    junction = where[2] if where[:1] == ["plans"] and len(where) > 2 else where[1] if where[:1] == ["junctions"] else ""
+    junction = where[2] if where[:1] == ["plans"] and len(where) > 2 else ""
+    if where[:1] == ["junctions"] and len(where) > 1:
+        junction = where[1]
     plan = where[1] if where[:1] == ["plans"] and len(where) > 1 else ""
     required = str(context.get("required") or context.get("expected") or fault["msg"])
     measured = str(context.get("measured") or "") or _short(fault.get("input"))

@@ -6,17 +6,24 @@ from collections.abc import Iterator
 
 from greenband.plan.actuated import ActuatedPlan, ActuatedSet
 from greenband.plan.junction import Junction
-from greenband.plan.rules.corridor import released
+from greenband.plan.model import PlanSet, StageTiming, TimingPlan
+from greenband.plan.rules import corridor, lamps, timing
 from greenband.plan.rules.finding import Finding
 from greenband.plan.rules.profile import Profile
 
 __all__ = ["check_actuated"]
 
+SHARED = (
+    *(timing.yellow, timing.all_red, timing.pedestrians, timing.green_flash),
+    *(lamps.lamps, lamps.conflicts, lamps.service, corridor.schedule, corridor.release),
+)
+
 
 def check_actuated(tables: ActuatedSet, profile: Profile) -> Iterator[Finding]:
     """Every stage is there, greens are within the junction's, and one round of maxima keeps the maximum red.
 
-    Yellow, all-red and walks are the junction's, not the table's.
+    Yellow, all-red, walks, lamps and conflicts are the junction's: the rules of fixed plans judge them by the plan that
+    has every stage for its minimum green.
     """
     for period, table in tables:
         junction = tables.junctions[table.signal]
@@ -25,7 +32,40 @@ def check_actuated(tables: ActuatedSet, profile: Profile) -> Iterator[Finding]:
             yield Finding("stages", table.signal, period, "stages", found, f"all {len(junction.stages)}")
         yield from _greens(period, table, junction, profile)
         yield from _reds(period, table, junction)
-    yield from released(tables.provenance)
+    least = _at_minimum(tables)
+    for judge in SHARED:
+        yield from judge(least, profile)
+
+
+def _at_minimum(tables: ActuatedSet) -> PlanSet:
+    """The shortest round of every table as a fixed plan."""
+    plans: dict[str, dict[str, TimingPlan]] = {}
+    for period, table in tables:
+        plans.setdefault(period, {})[table.signal] = _shortest(table, tables.junctions[table.signal])
+    return PlanSet(
+        provenance=tables.provenance,
+        plans=plans,
+        junctions=tables.junctions,
+        day_plans=tables.day_plans,
+        schedule=tables.schedule,
+    )
+
+
+def _shortest(table: ActuatedPlan, junction: Junction) -> TimingPlan:
+    stages = []
+    for stage in table.stages:
+        flash = min(junction.green_flash_s, stage.min_green_s)
+        timing = StageTiming(
+            stage=stage.stage,
+            name=stage.name,
+            green_s=stage.min_green_s - flash,
+            green_flash_s=flash,
+            yellow_s=junction.yellow_s,
+            all_red_s=junction.all_red_s,
+        )
+        stages.append(timing)
+    cycle = sum(stage.duration_s for stage in stages)
+    return TimingPlan(signal=table.signal, name=table.name, cycle_s=cycle, offset_s=0, stages=tuple(stages))
 
 
 def _greens(period: str, table: ActuatedPlan, junction: Junction, profile: Profile) -> Iterator[Finding]:

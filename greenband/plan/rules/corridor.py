@@ -37,18 +37,19 @@ def coordination(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
             longest = max(running.values(), default=0)
             odd = {signal: cycle for signal, cycle in running.items() if cycle not in (longest, longest / 2)}
             for signal, cycle in odd.items():
-                place = f"{name} from {since}, group {group}"
+                place = f"{name}{f' from {since}' if since else ''}, group {group}"
                 yield Finding("coordination", signal, period, place, f"{cycle} s", f"{longest} s or half of it")
 
 
 def _in_force(plans: PlanSet) -> Iterator[tuple[str, str, str]]:
-    """(day plan, period, since when) of every switch that differs from those before it."""
+    """(day plan, period, since when) of every plan where a day plan first names it; of others the period alone."""
     seen = set()
     for name, day in plans.day_plans.items():
         for switch in day.switches:
             if switch.plan not in seen:
                 seen.add(switch.plan)
                 yield name, switch.plan, switch.at
+    yield from (("no day plan", period, "") for period in plans.plans if period not in seen)
 
 
 def _groups(plans: PlanSet) -> dict[str, list[str]]:
@@ -141,9 +142,12 @@ def release(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
 
 def released(origin: Provenance) -> Iterator[Finding]:
     """What lacks of a table's origin and approval."""
-    for field, text in (("subject", origin.subject), ("scenario", origin.scenario), ("greenband", origin.greenband)):
+    for field, text in (("subject", origin.subject), ("scenario", origin.scenario)):
         if not text:
             yield Finding("release", "", "", f"provenance.{field}", "empty", "where the plan comes from")
+    if not origin.greenband:
+        required = "the version that made the plan"
+        yield Finding("release", "", "", "provenance.greenband", "empty", required, "warning")
     if not origin.approved_by:
         required = "who approved the plan"
         yield Finding("release", "", "", "provenance.approved_by", "empty", required, "warning")

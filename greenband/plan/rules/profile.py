@@ -103,7 +103,7 @@ def load(name: str) -> Profile:
     if not isinstance(data, dict):
         raise BadInput(f"{path}: not a profile: it must map fields to values")
     base = data.pop("base", "cn")
-    if base not in PROFILES:
+    if not isinstance(base, str) or base not in PROFILES:
         raise UnknownName(f"{path}: base", str(base), PROFILES)
     try:
         return Profile.model_validate(PROFILES[base].model_dump() | {"name": path.stem} | data)

@@ -54,7 +54,12 @@ def pedestrians(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
     """Time to step off, and time to get over before a stream across starts."""
     for period, plan, junction in tables(plans):
         for stage in plan.stages:
-            for walk in junction.stages[stage.stage].walks:
+            known = junction.stages[stage.stage]
+            for number in known.going - {walk.group for walk in known.walks}:
+                if junction.group(number).kind == "pedestrian":
+                    place = f"crossing {number}"
+                    yield _of_stage("pedestrians", period, stage, plan, "no walk", "walk and flash", place)
+            for walk in known.walks:
                 crossing = junction.group(walk.group)
                 after = stage.go_s - walk.walk_s + stage.yellow_s + stage.all_red_s
                 over = math.ceil(crossing.crossing_m / profile.walking_ms) + profile.buffer_s
@@ -62,9 +67,10 @@ def pedestrians(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
                 if walk.walk_s < profile.walk_s:
                     text = f"walk of {profile.walk_s} s or more"
                     yield _of_stage("pedestrians", period, stage, plan, f"{walk.walk_s} s", text, place)
-                if min(after, walk.flash_s + stage.yellow_s + stage.all_red_s) < over:
+                clear = min(after, walk.flash_s + stage.yellow_s + stage.all_red_s)
+                if clear < over:
                     text = f"{over} s for {crossing.crossing_m:g} m from the end of walk to the next green"
-                    yield _of_stage("pedestrians", period, stage, plan, f"{after} s", text, place)
+                    yield _of_stage("pedestrians", period, stage, plan, f"{clear} s", text, place)
                 slow = profile.slow_walking_ms
                 if slow and walk.walk_s + after < (both := math.ceil(crossing.crossing_m / slow)):
                     text = f"{both} s of walk and clearance for {crossing.crossing_m:g} m at {slow:g} m/s"
