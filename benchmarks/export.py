@@ -91,7 +91,8 @@ def make_plans(scenario: str, count: int, folder: Path) -> list[Path]:
 def _corridor(base: dict[str, Any], number: int) -> dict[str, Any]:
     """The base's junctions, then its first again until there are enough, under other ids and with other greens."""
     draw, originals = random.Random(number), list(base["junctions"])
-    made = {**base, "junctions": {}, "plans": {period: {} for period in base["plans"]}}
+    origin = {**base["provenance"], "scenario": f"corridor {number}"}  # whose network is not at hand
+    made = {**base, "provenance": origin, "junctions": {}, "plans": {period: {} for period in base["plans"]}}
     for place in range(JUNCTIONS):
         again, nth = divmod(place, len(originals))
         original, prefix = originals[nth], f"C{number:03d}.{again}."
