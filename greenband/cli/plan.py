@@ -38,9 +38,9 @@ DAY_REPLAYED = "10000"  # those of a whole day, which is long
 PLANS = 5  # of a whole day, at most, by default
 SHOWN = 10  # differences and broken rules that are told one by one
 SEARCHED_S = 1200  # s of a period, after its warm-up, in which they are tried
-SEARCHED = 120  # plans that are tried in simulation after that
+SEARCHED = 180  # plans that are tried in simulation after that
 MAX_CYCLE_S = 120  # s, of the green wave that is a start of the search too
-MAINLINE = 0.3  # s of delay that 1 s/km on the main road counts as where plans are chosen, as in the policy's training
+MAINLINE = 0.1  # s of delay that 1 s/km on the main road counts as where plans are chosen
 
 
 def run(
@@ -162,7 +162,7 @@ def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int) -> Plan
         return plans
     name, notes, better = plans.provenance.subject, [plans.provenance.note], {}
     for period, distilled in plans.plans.items():
-        starts = {"distilled": distilled, "green wave": greenwave(scenario, period, MAX_CYCLE_S).plans}
+        starts = {"green wave": greenwave(scenario, period, MAX_CYCLE_S).plans, "distilled": distilled}
         weight = MAINLINE if scenario.mainline else 0.0
         one = refined(name, scenario, period, starts, Budget(budget, duration_s=SEARCHED_S), jobs, announced, weight)
         better[period] = one.plans[period]
