@@ -104,11 +104,8 @@ class LearnedController:
         self._names = list(scenario.network.signals)
 
     def fallback(self, scenario: Scenario, period: str) -> PlanSet | None:
-        """Plans for signals whose detectors fail: the green wave, which needs none; None where there is none."""
-        try:
-            return GreenWave().plan_set(scenario, [period])
-        except BadInput:
-            return None
+        """Plans for signals whose detectors fail."""
+        return _green_wave(scenario, period)
 
     def decide(self, measurement: Measurement) -> Mapping[str, int]:
         """Best-scored allowed stage per signal."""
@@ -158,6 +155,10 @@ class CycleController:
         self.interval_s = plans.steady_s(now, self._look_s - now)
         return plans.stages(now)
 
+    def fallback(self, scenario: Scenario, period: str) -> PlanSet | None:
+        """Plans for signals whose detectors fail."""
+        return _green_wave(scenario, period)
+
     def mean_adjustments(self) -> npt.NDArray[np.floating]:
         """Their mean over the cycles that began in the measured period, shape ``[signals, ADJUSTMENTS]``."""
         return np.clip(np.mean(self._made, axis=0), -1.0, 1.0)
@@ -167,6 +168,14 @@ class CycleController:
             mean = torch.from_numpy(np.mean(self._seen, axis=0, dtype=np.float32))
             adjustments: npt.NDArray[np.float32] = self.network(mean).numpy()
         return adjustments
+
+
+def _green_wave(scenario: Scenario, period: str) -> PlanSet | None:
+    """Plans that need no detector; None where the limits of the signals allow no common cycle."""
+    try:
+        return GreenWave().plan_set(scenario, [period])
+    except BadInput:
+        return None
 
 
 def _encoder(scenario: Scenario) -> Encoder:

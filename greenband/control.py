@@ -120,7 +120,8 @@ class ControlLoop:
         start, the stages that need it last as long as they may. ``fallback`` are the plans of signals that are blind.
         """
         self.close()
-        self._reset_sensing(seed, self.period.start_s)
+        self.now = self.period.start_s
+        self._reset_sensing(seed)
         programs = [self._called(program) for program in programs]
         if self._sensing.drops_out:
             self._patterns = FixedPatterns(self.scenario, self.period_name, self.limits, fallback)
@@ -202,12 +203,12 @@ class ControlLoop:
         }
         return program.called(stages)
 
-    def _reset_sensing(self, seed: int, start_s: int) -> None:
+    def _reset_sensing(self, seed: int) -> None:
         for seeing in self._detectors.values():
             seeing.reset()
         if not self._sensing.faultless:
             self._faults = {
-                name: Faults(seeing.layout, self._sensing, seed, number, start_s)
+                name: Faults(seeing.layout, self._sensing, seed, number, self.now)
                 for number, (name, seeing) in enumerate(self._detectors.items())
             }
         self._seen, self._blind = None, []

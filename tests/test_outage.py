@@ -44,6 +44,22 @@ def test_a_dead_detector_is_a_constant_call(shixin_short: Scenario) -> None:
         loop.close()
 
 
+def test_a_second_run_has_the_same_dead_detectors(shixin_short: Scenario) -> None:
+    """A loop that ran before begins its failures at the start of the period again."""
+    loop, fixed = programs_of(shixin_short, OUTAGE, 4)
+    dead = {name: faults.dead(loop.now) for name, faults in loop._faults.items()}
+    controller = Actuated()
+    controller.reset(shixin_short, "AM")
+    try:
+        loop.step({}, 300)
+        loop.reset(4, programs=controller.programs, demand=0.05)
+        assert loop.now == loop.period.start_s
+        assert {name: faults.dead(loop.now) for name, faults in loop._faults.items()} == dead
+    finally:
+        loop.close()
+    assert any(fixed.values())
+
+
 def test_without_faults_every_green_is_flexible(shixin_short: Scenario) -> None:
     loop, fixed = programs_of(shixin_short, SensingConfig(), 3)
     loop.close()

@@ -1,8 +1,10 @@
 """Ring-barrier plans as a SUMO additional file: a program of type ``NEMA`` per period and signal.
 
-Programs are called ``AM nema`` by their period; a WAUT switches between several, as in ``greenband.formats.sumo``. They
-run fixed splits: SUMO is to hold each phase to its maximum, to end it where the cycle has it, and to look at no
-detector. Times are seconds; a phase's ``minDur`` is its minimum green, ``maxDur`` its green in the plan.
+Programs are called ``AM nema`` by their period. A WAUT switches between several at the day plan's times, in place:
+unlike ``greenband.formats.sumo`` no cycles lead over, so that lamps may jump there and the plans are in step a cycle or
+two later. The programs are to show that rings tell each plan, not how a controller changes plans. They run fixed
+splits: SUMO is to hold each phase to its maximum, to end it where the cycle has it, and to look at no detector. Times
+are seconds; a phase's ``minDur`` is its minimum green, ``maxDur`` its green in the plan.
 
 SUMO has two barriers and room for two phases of each ring before either; a plan of more barriers is put into these,
 which changes nothing while splits are fixed. A ring that rests has the phase of the other ring, as SUMO knows no rest.

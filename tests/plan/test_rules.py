@@ -261,6 +261,13 @@ def test_warnings_are_no_errors(good: PlanSet) -> None:
     assert not [f for f in findings if f.severity == "error"]
 
 
+def test_a_stage_of_another_name_is_told(good: PlanSet) -> None:
+    data = good.model_dump(mode="json")
+    first(data)["stages"][0]["name"] = "foo"
+    (found,) = [f for f in check(PlanSet.model_validate(data), CN) if f.rule == "flows"]
+    assert (found.measured, found.severity) == ("called 'foo'", "warning")
+
+
 def test_half_the_cycle_is_in_step(jincheng: Scenario, shixin_short: Scenario) -> None:
     whole = described(GreenWave().plan_set(shixin_short, ["AM"]), shixin_short).model_dump(mode="json")
     plan = first(whole)

@@ -38,6 +38,9 @@ def flows(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
             if stage.movements and set(stage.movements) != known:
                 place, required = f"stage {stage.stage + 1} {stage.name}", ", ".join(sorted(known))
                 yield Finding("flows", plan.signal, period, place, ", ".join(stage.movements), required)
+            if stage.name != junction.stages[stage.stage].name:
+                place, called = f"stage {stage.stage + 1}", junction.stages[stage.stage].name
+                yield Finding("flows", plan.signal, period, place, f"called {stage.name!r}", repr(called), "warning")
 
 
 def conflicts(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
