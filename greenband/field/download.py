@@ -31,6 +31,7 @@ class Result(StrEnum):
     UNREACHABLE = "unreachable"  # what it held: nothing was begun
     UNCLEAR = "unclear"  # nobody knows: it stopped answering amid the download
     BROKEN = "broken"  # neither the new plan nor what it held
+    SKIPPED = "not begun"  # what it held: the batch was interrupted before
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def plans_of(tables: NtcipTables, signal: str, like: PlanSet) -> PlanSet:
     """The plans, day plans and schedule of one junction.
 
     Args:
-        tables: what its controller holds.
+        tables: what its controller holds; rows that nothing calls for are not looked at.
         signal: the junction.
         like: plans for the junction as described there; patterns and day plans get the names that their numbers have
             in it, where it has so many.
@@ -52,7 +52,7 @@ def plans_of(tables: NtcipTables, signal: str, like: PlanSet) -> PlanSet:
         BadInput: the tables are not those of plans of this junction's stages, with the reason.
     """
     try:
-        junction = like.junctions[signal]
+        junction, tables = like.junctions[signal], tables.in_force()
         known = {period: of[signal] for period, of in like.plans.items() if signal in of}
         names = dict(enumerate(like.plans, 1))
         plans = {}
@@ -68,7 +68,7 @@ def plans_of(tables: NtcipTables, signal: str, like: PlanSet) -> PlanSet:
             day_plans=_day_plans(tables, [*plans], [*like.day_plans]),
             schedule=_schedule(tables, [*like.day_plans]),
         )
-        if list(ntcip.objects(found, signal)) != list(tables.objects()):
+        if ntcip.tables(found, signal).in_force() != tables:
             raise _Unlike("tables made of the plans found are not the same")
     except (_Unlike, ValueError, KeyError, StopIteration, BadInput) as error:
         raise BadInput(f"junction {signal}: its controller's tables are no plans of its stages: {error}") from error

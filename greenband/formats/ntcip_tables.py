@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from greenband.formats.ntcip_objects import (
+    ACTION_OID,
     Action,
     Column,
     Event,
@@ -26,6 +27,7 @@ from greenband.formats.ntcip_objects import (
 
 __all__ = ["NtcipTables", "column_of"]
 
+FREE, FLASH = 254, 255  # patterns that are none
 RECORDS: Mapping[str, type] = {  # in the order in which they are set, each after what it refers to
     "unit": Unit,
     "phases": Phase,
@@ -63,6 +65,27 @@ class NtcipTables:
         for name in list(RECORDS)[1:]:
             for index, row in getattr(self, name).items():
                 yield from objects_of(index if isinstance(index, tuple) else (index,), row)
+
+    def in_force(self) -> NtcipTables:
+        """Only the rows that something calls for: a pattern with a cycle has splits and a sequence, and so on.
+
+        A row of the schedule is off if any of its fields is 0, an event if its action is none (NTCIP 1201, 2.4.3.2).
+        """
+        patterns = {number: row for number, row in self.patterns.items() if row.cycle_s}
+        actions = {number: row for number, row in self.actions.items() if row.pattern in (*patterns, FREE, FLASH)}
+        called = {f"{ACTION_OID}.{number}" for number in actions}
+        schedule = {n: r for n, r in self.schedule.items() if all((r.months, r.days, r.dates, r.day_plan))}
+        days, splits = {r.day_plan for r in schedule.values()}, {r.split for r in patterns.values()}
+        orders = {row.sequence for row in patterns.values()}
+        return replace(
+            self,
+            patterns=patterns,
+            actions=actions,
+            splits={index: row for index, row in self.splits.items() if index[0] in splits},
+            sequences={index: row for index, row in self.sequences.items() if index[0] in orders},
+            events={index: r for index, r in self.events.items() if r.action in called and index[0] in days},
+            schedule=schedule,
+        )
 
     @classmethod
     def of(cls, objects: Iterable[NtcipObject]) -> NtcipTables:

@@ -644,11 +644,23 @@ def test_plans_come_back_whatever_their_splits_order_and_offset(
     )
 
 
+def test_rows_that_nothing_calls_for_are_not_looked_at() -> None:
+    plans = plan_set(schedule=WEEK)
+    tables = ntcip.tables(plans, "X")
+    more = replace(
+        tables,
+        schedule={**tables.schedule, 9: Row(0, 0, 0, 0)},
+        events={**tables.events, (1, 9): replace(tables.events[1, 1], action="0.0")},
+        patterns={**tables.patterns, 9: replace(tables.patterns[1], cycle_s=0)},
+    )
+    assert plans_of(more, "X", plans) == plans_of(tables, "X", plans)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         (lambda t: replace(t, schedule={1: Row(1 << 10, 254, 2, 1)}), "dates"),
-        (lambda t: replace(t, events={(1, 1): replace(t.events[1, 1], action="0.0")}), "0.0"),
+        (lambda t: replace(t, events={(1, 1): replace(t.events[1, 1], action="0.0")}), "no day plan 1"),
         (lambda t: replace(t, patterns={1: replace(t.patterns[1], cycle_s=t.patterns[1].cycle_s + 1)}), "sum"),
     ],
 )
