@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from greenband.formats.ntcip_objects import (
@@ -22,10 +23,11 @@ from greenband.formats.ntcip_objects import (
     Value,
     columns,
     objects_of,
+    parsed,
     rows_of,
 )
 
-__all__ = ["NtcipTables", "column_of"]
+__all__ = ["NtcipTables", "column_of", "object_of"]
 
 FREE, FLASH = 254, 255  # patterns that are none
 RECORDS: Mapping[str, type] = {  # in the order in which they are set, each after what it refers to
@@ -41,6 +43,7 @@ RECORDS: Mapping[str, type] = {  # in the order in which they are set, each afte
 COLUMNS: Mapping[str, Column] = {
     column.oid: column for record in RECORDS.values() for column in columns(record).values()
 }
+BY_NAME: Mapping[str, Column] = {column.name: column for column in COLUMNS.values()}
 
 
 @dataclass(frozen=True)
@@ -124,3 +127,29 @@ def column_of(oid: str) -> tuple[Column, Index]:
             if column.takes(numbers) and oid == NtcipObject(column, numbers, 0).oid:
                 return column, numbers
     raise ValueError(f"{oid[:80]!r} is no object of a timing plan")
+
+
+def object_of(name: str, text: str) -> NtcipObject:
+    """The object with this ``NtcipObject.name`` and ``.text``; its value may be out of the column's range.
+
+    Controllers hold such values, as 0 for a split in patterns without use, and take them back.
+
+    Raises:
+        ValueError: there is no object of this name, or the text is not of its syntax.
+    """
+    column, index = _place(name)
+    try:
+        return NtcipObject(column, index, parsed(column, text))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+@lru_cache(maxsize=1 << 14)
+def _place(name: str) -> tuple[Column, Index]:
+    head, _, rest = name.partition(".")
+    parts = rest.split(".")
+    if head in BY_NAME and all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        index = tuple(int(part) for part in parts)
+        if BY_NAME[head].takes(index) and name == NtcipObject(BY_NAME[head], index, 0).name:
+            return BY_NAME[head], index
+    raise ValueError(f"{name[:80]!r} is no object of a timing plan")
