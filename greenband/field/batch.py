@@ -26,7 +26,8 @@ class Target:
     """A controller and what it is to hold.
 
     ``exact`` writes just these objects, as a backup has them; otherwise what stands in their way is cleared too.
-    ``left`` is what a batch that was interrupted knew of a download that it had begun.
+    ``left`` is what a batch that was interrupted knew of a download that it had begun. ``release`` discards first what
+    such a download left open, for one that is given up.
     """
 
     junction: str
@@ -34,6 +35,7 @@ class Target:
     wanted: Holding
     exact: bool = False
     left: Prepared | None = None
+    release: bool = False
 
 
 class Record(Protocol):
@@ -60,7 +62,7 @@ class Batch:
     parallel: int = 16
     patience: Patience = field(default_factory=Patience)
     limit_s: float = 900.0  # for one controller, should its driver hang
-    watch: Callable[[str, Outcome], None] = lambda _junction, _outcome: None
+    watch: Callable[[], None] = lambda: None
     stopped: bool = False
 
     def stop(self) -> None:
@@ -88,6 +90,18 @@ class Batch:
 
         async def one(target: Target) -> Outcome:
             return await self._pushed(target, known.get(target.junction))
+
+        return await self._each(targets, one)
+
+    async def pull(self, targets: Sequence[Target]) -> dict[str, Outcome]:
+        """Read and keep everything that the controllers hold for plans."""
+
+        async def one(target: Target) -> Outcome:
+            async with target.connect() as driver:
+                held = await driver.everything()
+                plan = Prepared(held, held)
+                self.record.planned(target.junction, plan)
+                return self._end(target, plan, Outcome(Result.DONE, "", held))
 
         return await self._each(targets, one)
 
@@ -136,6 +150,8 @@ class Batch:
 
     async def _prepared(self, driver: Driver, target: Target) -> Prepared:
         async with asyncio.timeout(self.limit_s):
+            if target.release:
+                await driver.release()
             if target.exact:
                 plan = Prepared(await driver.read(target.wanted), target.wanted)
             else:
@@ -155,7 +171,7 @@ class Batch:
 
     def _end(self, target: Target, plan: Prepared | None, outcome: Outcome) -> Outcome:
         self.record.ended(target.junction, plan, outcome)
-        self.watch(target.junction, outcome)
+        self.watch()
         return outcome
 
 

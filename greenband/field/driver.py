@@ -60,6 +60,14 @@ class Driver(Protocol):
             Refused: it has no such object, or answered something else.
         """
 
+    async def everything(self) -> Holding:
+        """All that the controller holds for plans, day plans and schedule; rows without use are left out.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: it answered what makes no sense.
+        """
+
     async def write(self, objects: Holding) -> None:
         """Set these objects, all or none, after the controller has found them consistent.
 

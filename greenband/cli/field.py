@@ -1,0 +1,300 @@
+"""``greenband field``: controllers on the network, from reading what they hold to downloading plans to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from greenband import interrupts
+from greenband.cli.check import counts, judged
+from greenband.cli.common import counting, err, read_whole
+from greenband.errors import BadInput
+from greenband.field.backups import Records
+from greenband.field.batch import Batch, Record, Target
+from greenband.field.desk import Desk, find_batch
+from greenband.field.download import Outcome, Prepared, Result
+from greenband.field.holding import Holding
+from greenband.field.inventory import load
+from greenband.field.journal import Journal
+from greenband.field.wording import described, held_plans
+from greenband.formats.json import write as write_plan
+from greenband.plan.model import PlanSet
+from greenband.plan.rules import load_profile, load_waivers
+
+__all__ = ["Options", "pull", "push", "rollback", "verify"]
+
+MOST_LINES = 12  # of changes at one controller
+LAST = "last"
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all commands that speak to controllers share."""
+
+    inventory: Path
+    only: str = ""
+    records: Path | None = None
+    parallel: int = 32
+    insecure: bool = False
+
+    def desk(self) -> Desk:
+        """Open the inventory; say what a person should know of it."""
+        if self.parallel < 1:
+            raise BadInput(f"--parallel {self.parallel}: must be 1 or more")
+        inventory = load(self.inventory)
+        names = [name.strip() for name in self.only.split(",") if name.strip()]
+        if names:
+            inventory = inventory.only(names)
+        desk = Desk(inventory, Records(self.records) if self.records else None, insecure=self.insecure)
+        if remark := desk.secrets.remark:
+            err.print(remark, soft_wrap=True)
+        if bare := [name for name, one in desk.controllers.items() if one.insecure]:
+            names_of = ", ".join(bare)
+            err.print(
+                f"warning: unencrypted, so that anyone on the way can read and change it: {names_of}", soft_wrap=True
+            )
+        return desk
+
+
+class _Nothing:
+    """A record of nothing, for dry runs."""
+
+    def planned(self, junction: str, plan: Prepared) -> None:
+        """Not kept."""
+
+    def begun(self, junction: str, plan: Prepared) -> None:
+        """Not kept."""
+
+    def ended(self, junction: str, plan: Prepared | None, outcome: Outcome) -> None:
+        """Not kept."""
+
+
+def push(
+    path: Path | None,
+    options: Options,
+    *,
+    scenario: str | None = None,
+    yes: bool = False,
+    dry_run: bool = False,
+    resume: str | None = None,
+    profile: str = "cn",
+    waivers: Path | None = None,
+) -> bool:
+    """Download a plan, or go on with a batch; whether every controller holds and runs it."""
+    if (path is None) == (resume is None):
+        raise BadInput("name a plan to download, or --resume a batch that was interrupted: one of them")
+    desk = options.desk()
+    if path is None:
+        return _resumed(desk, options, resume)
+    plans = _lawful(path, scenario, profile, waivers)
+    targets = _of(desk, plans)
+    if dry_run:
+        return _shown(desk, options, plans, targets)
+    with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
+        _nothing_open(desk.records)
+        batch = desk.records.new_batch("push", plans)
+        keeper = desk.keeper(journal, batch, "push", plans.content_hash)
+        outcomes = _agreed(desk, options, keeper, plans, targets, yes)
+        return _summary(desk, outcomes, batch, journal)
+
+
+def verify(path: Path, options: Options, *, scenario: str | None = None) -> bool:
+    """Whether every controller holds a plan and runs it; nothing is written to them."""
+    desk = options.desk()
+    plans = read_whole(path, scenario)
+    targets = _of(desk, plans)
+    with desk.records.journal(desk.secrets) as journal:
+        batch = desk.records.new_batch("verify", plans)
+        runner = Batch(desk.keeper(journal, batch, "verify", plans.content_hash), options.parallel)
+        outcomes = _run(runner, runner.compare(targets), "comparing", len(targets))
+        return _summary(desk, outcomes, batch, journal)
+
+
+def rollback(batch: str, options: Options, *, yes: bool = False, dry_run: bool = False) -> bool:
+    """Bring controllers back to what they held when a batch read them; whether all are."""
+    desk = options.desk()
+    with desk.records.lock("rollback"), desk.records.journal(desk.secrets) as journal:
+        name = find_batch(desk.records, None if batch == LAST else batch)
+        targets, plans = desk.back(journal, name), _plans_of(desk, name)
+        if dry_run:
+            return _shown(desk, options, plans, targets)
+        own = desk.records.new_batch("rollback", plans)
+        keeper = desk.keeper(journal, own, "rollback", plans.content_hash if plans else "")
+        outcomes = _agreed(desk, options, keeper, plans, targets, yes)
+        _close(desk, journal, name, outcomes)
+        return _summary(desk, outcomes, own, journal)
+
+
+def pull(options: Options, *, like: Path | None = None, scenario: str | None = None, dry_run: bool = False) -> bool:
+    """Keep what every controller holds, as a plan too where it can be read as one; whether all could be read."""
+    desk = options.desk()
+    targets, plans = desk.everything(), read_whole(like, scenario) if like else None
+    if dry_run:
+        runner = Batch(_Nothing(), options.parallel)
+        outcomes = _run(runner, runner.pull(targets), "reading", len(targets))
+        return _told(desk, outcomes)
+    with desk.records.journal(desk.secrets) as journal:
+        batch = desk.records.new_batch("pull")
+        runner = Batch(desk.keeper(journal, batch, "pull"), options.parallel)
+        outcomes = _run(runner, runner.pull(targets), "reading", len(targets))
+        for name, outcome in outcomes.items():
+            if outcome.after is not None and plans is not None:
+                _as_plan(desk, batch, name, outcome.after, plans)
+        return _summary(desk, outcomes, batch, journal)
+
+
+def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet) -> None:
+    try:
+        if desk.controllers[junction].protocol != "ntcip":
+            raise BadInput("only tables of NTCIP are read back as plans")
+        found = held_plans(held, junction, like)
+    except BadInput as error:
+        err.print(f"{junction}: no plan file: {error}", markup=False, soft_wrap=True)
+    else:
+        write_plan(found, desk.records.folder / batch / f"{junction}.plan.json")
+
+
+def _lawful(path: Path, scenario: str | None, profile: str, waivers: Path | None) -> PlanSet:
+    """A plan that breaks no rule; others are never sent."""
+    plans = read_whole(path, scenario)
+    findings = judged(plans, scenario, load_profile(profile), load_waivers(waivers) if waivers else [])
+    if broken := [finding for finding in findings if counts(finding)]:
+        first = broken[0]
+        raise BadInput(
+            f"{path}: breaks {len(broken)} rules of profile {profile}, such as {first.rule} at {first.junction}"
+            f" {first.plan} {first.place}: {first.measured}, required {first.required}; greenband check tells all"
+        )
+    return plans
+
+
+def _of(desk: Desk, plans: PlanSet) -> list[Target]:
+    targets = desk.of(plans)
+    if without := desk.inventory.checked(plans):
+        err.print(f"no controller here for {', '.join(without)}", soft_wrap=True)
+    return targets
+
+
+def _nothing_open(records: Records) -> None:
+    if left := records.unfinished():
+        name = left[-1].batch
+        raise BadInput(
+            f"batch {name} came to no end: go on with greenband field push --resume {name}, or give it up with"
+            f" greenband field rollback {name}"
+        )
+
+
+def _plans_of(desk: Desk, batch: str) -> PlanSet | None:
+    try:
+        return desk.records.plan(batch)
+    except BadInput:
+        return None  # a pull keeps no plan
+
+
+def _shown(desk: Desk, options: Options, plans: PlanSet | None, targets: Sequence[Target]) -> bool:
+    """What would change; whether every controller could be read."""
+    runner = Batch(_Nothing(), options.parallel)
+    found = _run(runner, runner.prepare(targets), "reading", len(targets))
+    _print_changes(desk, plans, found)
+    failed = {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
+    err.print("dry run: nothing was written")
+    return _told(desk, failed) if failed else True
+
+
+def _agreed(
+    desk: Desk, options: Options, keeper: Record, plans: PlanSet | None, targets: Sequence[Target], yes: bool
+) -> dict[str, Outcome]:
+    """Download; without ``yes`` after a person has seen what changes and agreed."""
+    runner = Batch(keeper, options.parallel)
+    if yes:
+        return _run(runner, runner.push(targets), "downloading", len(targets))
+    found = _run(runner, runner.prepare(targets), "reading", len(targets))
+    _print_changes(desk, plans, found)
+    ready = {name: plan for name, plan in found.items() if isinstance(plan, Prepared)}
+    failed = {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
+    changing = sum(1 for plan in ready.values() if plan.changes)
+    question = (
+        f"Download to {changing} controllers?" if changing else "Nothing differs. See whether all run their plans?"
+    )
+    if not ready or not typer.confirm(question, err=True):
+        declined = Outcome(Result.SKIPPED)
+        for name, plan in ready.items():
+            keeper.ended(name, plan, declined)
+        return failed | dict.fromkeys(ready, declined)
+    chosen = [target for target in targets if target.junction in ready]
+    return failed | _run(runner, runner.push(chosen, ready), "downloading", len(chosen))
+
+
+def _resumed(desk: Desk, options: Options, resume: str | None) -> bool:
+    """Go on with a batch: what ended well stays, what was begun is looked at first, the rest is done."""
+    with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
+        left = desk.left(journal, find_batch(desk.records, None if resume == LAST else resume))
+        err.print(f"batch {left.batch}: {len(left.done)} ended well before, {len(left.targets)} to go", soft_wrap=True)
+        keeper = desk.keeper(journal, left.batch, left.action, left.plans.content_hash)
+        runner = Batch(keeper, options.parallel)
+        outcomes = _run(runner, runner.push(left.targets), "downloading", len(left.targets))
+        return _summary(desk, {**left.done, **outcomes}, left.batch, journal)
+
+
+def _close(desk: Desk, journal: Journal, batch: str, outcomes: Mapping[str, Outcome]) -> None:
+    """A batch that was rolled back has come to its end."""
+    of_batch = {(left.batch, name) for left in desk.records.unfinished() for name in (*left.begun, *left.planned)}
+    action = journal.entries(batch=batch)[0].action
+    keeper = desk.keeper(journal, batch, action)
+    for name, outcome in outcomes.items():
+        if outcome.well and (batch, name) in of_batch:
+            keeper.ended(name, None, Outcome(Result.ROLLED_BACK, "given up", outcome.after))
+
+
+def _run(runner: Batch, work: Coroutine[None, None, dict[str, Found]], label: str, total: int) -> dict[str, Found]:
+    """Run it; the first interrupt begins nothing more, and what is in hand is brought to its end."""
+
+    def stop() -> None:
+        runner.stop()
+        err.print("interrupted: those in hand are brought to their end; once more to end at once")
+
+    with counting(label, total) as step, interrupts.deferred(stop):
+        runner.watch = step
+        return asyncio.run(work)
+
+
+def _print_changes(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepared | Outcome]) -> None:
+    for name, plan in found.items():
+        if not isinstance(plan, Prepared):
+            continue
+        lines = described(plan, desk.controllers[name].protocol, name, plans)
+        err.print(f"{name}: {f'{len(plan.changes)} objects differ' if lines else 'nothing differs'}", style="bold")
+        for line in lines[:MOST_LINES]:
+            err.print(f"  {line}", markup=False, soft_wrap=True)
+        if len(lines) > MOST_LINES:
+            err.print(f"  and {len(lines) - MOST_LINES} more changes")
+
+
+def _summary(desk: Desk, outcomes: Mapping[str, Outcome], batch: str, journal: Journal) -> bool:
+    """The outcome at every controller, and where it is on record."""
+    well = _told(desk, outcomes)
+    err.print(f"batch {batch}, kept in {desk.records.folder}; head of the journal {journal.head}", soft_wrap=True)
+    return well
+
+
+def _told(desk: Desk, outcomes: Mapping[str, Outcome]) -> bool:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in ("junction", "controller", "result", ""):
+        table.add_column(column, overflow="fold")
+    for name in desk.controllers:
+        if name in outcomes:
+            one = outcomes[name]
+            style = "" if one.well else "bold"
+            table.add_row(name, desk.controllers[name].device, one.result.value, escape(one.detail), style=style)
+    err.print(table)
+    failed = [name for name, outcome in outcomes.items() if not outcome.well]
+    err.print(f"{len(outcomes) - len(failed)} of {len(outcomes)} controllers well", soft_wrap=True)
+    return not failed

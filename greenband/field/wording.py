@@ -1,0 +1,71 @@
+"""What a download would change at a controller, in lines for the person who has to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from xml.etree import ElementTree as ET
+
+from greenband.errors import BadInput
+from greenband.field.download import Prepared
+from greenband.field.holding import Difference, Holding
+from greenband.formats.ntcip_plans import plans_of
+from greenband.formats.ntcip_tables import NtcipTables, object_of
+from greenband.plan.diff import changes
+from greenband.plan.model import PlanSet
+
+__all__ = ["described", "held_plans"]
+
+NUMBERED = {"StageTiming": "StageNo", "Period": "StartTime"}  # by which those of a list are told apart
+
+
+def described(plan: Prepared, protocol: str, junction: str, plans: PlanSet | None) -> list[str]:
+    """The changes, as plans of ``plans``' stages where the controller's tables can be read as such, else object by object; none if none."""
+    if not plan.changes:
+        return []
+    if protocol == "gat1049":
+        return [line for one in plan.before.differences(plan.target) for line in _xml(one)]
+    try:
+        if plans is None:
+            raise BadInput("there is nothing to tell stages by")
+        before, after = (held_plans(holding, junction, plans) for holding in (plan.before, plan.target))
+    except BadInput:
+        return [f"{one.name}: {one.was} to {one.is_now}" for one in plan.before.differences(plan.target)]
+    found = [f"{change.plan} {change.text}".strip() for change in changes(before, after)]
+    return found or [f"{len(plan.changes)} objects that no plan shows, such as {next(iter(plan.changes.objects))}"]
+
+
+def held_plans(holding: Holding, junction: str, like: PlanSet) -> PlanSet:
+    """The plans that an NTCIP controller holds.
+
+    Raises:
+        BadInput: as ``greenband.formats.ntcip_plans.plans_of``, or objects are missing.
+    """
+    try:
+        tables = NtcipTables.of(object_of(name, text) for name, text in holding.objects.items())
+    except ValueError as error:
+        raise BadInput(f"junction {junction}: its controller's tables are no plans of its stages: {error}") from error
+    return plans_of(tables, junction, like)
+
+
+def _xml(one: Difference) -> Iterator[str]:
+    if not one.was:
+        yield f"{one.name}: new"
+    elif not one.is_now:
+        yield f"{one.name}: goes"
+    else:
+        yield from (f"{one.name}: {line}" for line in _fields(ET.fromstring(one.was), ET.fromstring(one.is_now), ""))
+
+
+def _fields(old: ET.Element, new: ET.Element, place: str) -> Iterator[str]:
+    """Fields that differ; elements of a list are compared in their order."""
+    if not len(old) and not len(new):
+        if old.text != new.text:
+            yield f"{place}{new.tag} {old.text or 'none'} to {new.text or 'none'}"
+        return
+    for before, after in zip_longest(old, new):
+        if before is None or after is None or before.tag != after.tag:
+            yield f"{place}{old.tag}: other elements"
+            return
+        number = after.findtext(NUMBERED.get(after.tag, ""), "")
+        yield from _fields(before, after, f"{place}{after.tag} {number}: " if number else place)
