@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 __all__ = ["write_bytes", "write_text"]
+
+_UMASK = threading.Lock()
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -23,13 +26,19 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """It can only be read by setting it, which two threads at once would undo for each other."""
+    with _UMASK:
+        umask = os.umask(0)
+        os.umask(umask)
+    return umask
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
