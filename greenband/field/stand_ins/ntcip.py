@@ -107,21 +107,26 @@ class StandIn:
         settings: what it is.
         objects: what it has stored at first, as of ``greenband.formats.ntcip.objects``; the state file comes before it.
         utc: the calendar, seconds since 1970.
+        now: seconds of a clock that never goes back, for all that takes time.
 
     Raises:
         BadInput: the objects do not fit into it, or the state file is not one of it.
     """
 
     def __init__(
-        self, settings: Settings, objects: Iterable[NtcipObject] = (), utc: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        objects: Iterable[NtcipObject] = (),
+        utc: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.settings = settings
+        self.settings, self._now = settings, now
         self.counts: Counter[str] = Counter()  # of what came and became of it
         self.port = settings.port
         self._mishaps = Mishaps(settings.faults)
         self._memory = Memory(catalog(settings.maxima, settings.split_is_fixed), objects)
-        self._engine = Engine(settings.engine, settings.users, boots=0)
-        self._transaction = Transaction(self._memory, self._mishaps, settings.verify_s)
+        self._engine = Engine(settings.engine, settings.users, boots=0, now=now)
+        self._transaction = Transaction(self._memory, self._mishaps, settings.verify_s, now)
         self._running = Running(self._memory, Clock(utc, settings.zone_s), self._mishaps)
         self._agent = Agent(self._memory, self._transaction, self._running, self._mishaps, direct=settings.direct)
         self._restore()
@@ -234,7 +239,7 @@ class StandIn:
     def _lose_power(self) -> None:
         self.counts["power lost"] += 1
         restart_s = self.settings.faults.restart
-        self._back_at = math.inf if math.isinf(restart_s) else time.monotonic() + restart_s
+        self._back_at = math.inf if math.isinf(restart_s) else self._now() + restart_s
         self._transaction.lose()
         self._keep()
         LOG.info("stand-in %s: power lost, for %g s", self.settings.name, restart_s)
@@ -243,7 +248,7 @@ class StandIn:
         """Power comes back when it is time and somebody asks."""
         if self._back_at is None:
             return True
-        if time.monotonic() < self._back_at:
+        if self._now() < self._back_at:
             return False
         self._back_at = None
         self._engine.restart()

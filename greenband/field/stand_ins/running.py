@@ -100,7 +100,7 @@ class Running:
     system_pattern: int = 0
     power_restarted: bool = False
     up_since_s: float = field(default=0.0, init=False)
-    _cycles_seen: int = field(default=-1, init=False)
+    _cycles_seen: int | None = field(default=None, init=False)
     _called: tuple[tuple[int, datetime.datetime], Called] | None = field(default=None, init=False)
     _free: dict[int, Free] = field(default_factory=dict, init=False)
     _free_of: int = field(default=-1, init=False)
