@@ -1,7 +1,7 @@
 """How one controller is spoken to, whatever its protocol, and the ways in which that fails.
 
 A driver is used as ``async with driver:``; entering connects, proves who is there and raises ``Unreachable`` or
-``Refused``. A driver serves one task at a time.
+``Refused``; leaving raises nothing. A driver serves one task at a time.
 """
 
 from __future__ import annotations

@@ -32,8 +32,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.files import write_bytes, write_text
 from greenband.formats.gat1049_index import INDEX, Index
 from greenband.formats.gat1049_junction import checked_id, reference
@@ -58,6 +59,7 @@ __all__ = [
     "center_plan_message",
     "coordinated_signals",
     "export",
+    "params",
     "plan_numbers",
     "read",
     "set_day_plan_message",
@@ -90,7 +92,7 @@ def export(plans: PlanSet, folder: Path, cross_ids: Mapping[str, str] | None = N
     rows, along = expanded(plans.schedule), coordinated_signals(plans)
     data: dict[Path, bytes] = {}
     for name, cross_id in named.items():
-        files = _messages(plans, plans.junctions[name], cross_id, rows, name in along)
+        files = _messages(plans, plans.junctions[name], cross_id, rows, ctrl_mode(name in along))
         data |= {folder / f"{cross_id}.{kind}.xml": text for kind, text in files.items()}
     index = Index(
         provenance=plans.provenance,
@@ -103,13 +105,35 @@ def export(plans: PlanSet, folder: Path, cross_ids: Mapping[str, str] | None = N
     return [folder / INDEX, *data]
 
 
-def _messages(plans: PlanSet, junction: Junction, cross_id: str, rows: Sequence[Row], along: bool) -> dict[str, bytes]:
-    numbers = plan_numbers(plans)
-    own = {period: of[junction.signal] for period, of in plans.plans.items() if junction.signal in of}
+def _messages(plans: PlanSet, junction: Junction, cross_id: str, rows: Sequence[Row], mode: str) -> dict[str, bytes]:
+    own, about = _own(plans, junction), f"junction {junction.signal}"
+    known = [plan_numbers(plans)[period] for period in own]
+    held = reference(junction, list(own.values()), known, len(plans.day_plans), len(rows), cross_id)
+    params = _params(plans, junction, cross_id, rows, mode)
+    return {"get": answer(held, about), "set": message([command(param, Oper.MODIFY) for param in params], about)}
+
+
+def _own(plans: PlanSet, junction: Junction) -> dict[str, TimingPlan]:
+    return {period: of[junction.signal] for period, of in plans.plans.items() if junction.signal in of}
+
+
+def params(plans: PlanSet, signal: str, cross_id: str) -> list[ET.Element]:
+    """What a junction is to hold: PlanParam of each plan, then DayPlanParam, then ScheduleParam.
+
+    Raises:
+        BadInput: there is no such junction, or GA/T 1049.2 cannot express its plans or the schedule.
+    """
+    if signal not in plans.junctions or not _own(plans, plans.junctions[signal]):
+        raise UnknownName("junction", signal, [name for name in plans.junctions if _own(plans, plans.junctions[name])])
+    junction, mode = plans.junctions[signal], ctrl_mode(signal in coordinated_signals(plans))
+    return _params(plans, junction, checked_id(cross_id, junction), expanded(plans.schedule), mode)
+
+
+def _params(plans: PlanSet, junction: Junction, cross_id: str, rows: Sequence[Row], mode: str) -> list[ET.Element]:
+    own, numbers = _own(plans, junction), plan_numbers(plans)
     known = {period: numbers[period] for period in own}
     days = {name: number for number, name in enumerate(plans.day_plans, 1)}
-    mode, about = ctrl_mode(along), f"junction {junction.signal}"
-    params = [
+    return [
         *(plan_param(junction, plan, known[period], cross_id) for period, plan in own.items()),
         *(
             day_plan_param(junction, name, day, days[name], known, mode, cross_id)
@@ -117,8 +141,6 @@ def _messages(plans: PlanSet, junction: Junction, cross_id: str, rows: Sequence[
         ),
         *(schedule_param(row, number, days[row.day_plan], cross_id) for number, row in enumerate(rows, 1)),
     ]
-    held = reference(junction, list(own.values()), list(known.values()), len(days), len(rows), cross_id)
-    return {"get": answer(held, about), "set": message([command(param, Oper.MODIFY) for param in params], about)}
 
 
 def plan_numbers(plans: PlanSet) -> dict[str, int]:

@@ -12,7 +12,7 @@ import datetime
 import io
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
@@ -21,10 +21,13 @@ from greenband.errors import BadInput
 
 if TYPE_CHECKING:
     from xmlschema import XMLSchema
+    from xmlschema.validators import XsdElement
 
 __all__ = [
     "MAX_CHARACTERS",
+    "NO_XML",
     "answer",
+    "check_object",
     "message",
     "name_node",
     "node",
@@ -177,6 +180,28 @@ def parsed(data: bytes, place: str) -> ET.Element:
     root = resource.root
     assert isinstance(root, ET.Element)
     return root
+
+
+@lru_cache(maxsize=100)  # tags may come from a stranger
+def _declared(tag: str) -> XsdElement | None:
+    from xmlschema.validators import XsdElement
+
+    found = _schema().find(f"Message/Body/Operation/{tag}")
+    return found if isinstance(found, XsdElement) else None
+
+
+def check_object(found: ET.Element, place: str) -> None:
+    """Hold an object of an operation against the schema, such as a PlanParam, a SetPlanParam or an SDO_Error.
+
+    Raises:
+        BadInput: naming ``place``, the element and what is wrong with it.
+    """
+    declared = _declared(found.tag) if re.fullmatch("[A-Za-z_]{1,50}", found.tag) else None
+    if declared is None:
+        raise BadInput(f"{place}: {_line(repr(found.tag))} is no object of GA/T 1049.2 that is known here")
+    wrong = next(declared.iter_errors(found), None)
+    if wrong is not None:
+        raise BadInput(f"{place}: {wrong.path}: {_line(wrong.reason or wrong.message)}")
 
 
 def _line(text: str) -> str:

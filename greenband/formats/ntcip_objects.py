@@ -28,6 +28,7 @@ __all__ = [
     "Unit",
     "columns",
     "objects_of",
+    "parsed",
     "rows_of",
     "value_of",
 ]
@@ -36,6 +37,7 @@ ASC = "1.3.6.1.4.1.1206.4.2.1"
 TIMEBASE = "1.3.6.1.4.1.1206.4.2.6.3.3"
 ACTION_OID = f"{ASC}.5.3.1.1"  # timebaseAscActionNumber, which an event of a day plan refers to
 MAX_OCTETS = 255
+OID = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){1,40}")
 
 Syntax = Literal["integer", "octets", "oid"]
 Value = int | bytes | str
@@ -70,7 +72,7 @@ class Column:
             return "" if self.low <= value <= self.high else f"{value} is not from {self.low} to {self.high}"
         if isinstance(value, bytes):
             return "" if len(value) <= MAX_OCTETS else f"it has {len(value)} octets, and {MAX_OCTETS} are allowed"
-        return "" if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,10}){1,40}", value) else f"{value[:40]!r} is no OID"
+        return "" if OID.fullmatch(value) else f"{value[:40]!r} is no OID"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,18 @@ def value_of(column: Column, text: str) -> Value:
     Raises:
         ValueError: it is none for the column.
     """
+    value = parsed(column, text)
+    if fault := column.fault(value):
+        raise ValueError(fault)
+    return value
+
+
+def parsed(column: Column, text: str) -> Value:
+    """The value that a text stands for, be it in the column's range or not.
+
+    Raises:
+        ValueError: it has another syntax.
+    """
     value: Value = text
     if column.syntax == "integer":
         if not re.fullmatch(r"[0-9]{1,10}", text):
@@ -117,8 +131,8 @@ def value_of(column: Column, text: str) -> Value:
         if not re.fullmatch(r"([0-9a-f]{2}( |$))*", text):
             raise ValueError(f"{text[:40]!r} is not pairs of hexadecimal digits with blanks between")
         value = bytes.fromhex(text)
-    if fault := column.fault(value):
-        raise ValueError(fault)
+    elif not OID.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no OID")
     return value
 
 

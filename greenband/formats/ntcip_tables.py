@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from greenband.formats.ntcip_objects import (
+    ACTION_OID,
     Action,
     Column,
     Event,
@@ -21,11 +23,13 @@ from greenband.formats.ntcip_objects import (
     Value,
     columns,
     objects_of,
+    parsed,
     rows_of,
 )
 
-__all__ = ["NtcipTables", "column_of"]
+__all__ = ["NtcipTables", "column_of", "object_of"]
 
+FREE, FLASH = 254, 255  # patterns that are none
 RECORDS: Mapping[str, type] = {  # in the order in which they are set, each after what it refers to
     "unit": Unit,
     "phases": Phase,
@@ -39,6 +43,7 @@ RECORDS: Mapping[str, type] = {  # in the order in which they are set, each afte
 COLUMNS: Mapping[str, Column] = {
     column.oid: column for record in RECORDS.values() for column in columns(record).values()
 }
+BY_NAME: Mapping[str, Column] = {column.name: column for column in COLUMNS.values()}
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,27 @@ class NtcipTables:
         for name in list(RECORDS)[1:]:
             for index, row in getattr(self, name).items():
                 yield from objects_of(index if isinstance(index, tuple) else (index,), row)
+
+    def in_force(self) -> NtcipTables:
+        """Only the rows that something calls for: a pattern with a cycle has splits and a sequence, and so on.
+
+        A row of the schedule is off if any of its fields is 0, an event if its action is none (NTCIP 1201, 2.4.3.2).
+        """
+        patterns = {number: row for number, row in self.patterns.items() if row.cycle_s}
+        actions = {number: row for number, row in self.actions.items() if row.pattern in (*patterns, FREE, FLASH)}
+        called = {f"{ACTION_OID}.{number}" for number in actions}
+        schedule = {n: r for n, r in self.schedule.items() if all((r.months, r.days, r.dates, r.day_plan))}
+        days, splits = {r.day_plan for r in schedule.values()}, {r.split for r in patterns.values()}
+        orders = {row.sequence for row in patterns.values()}
+        return replace(
+            self,
+            patterns=patterns,
+            actions=actions,
+            splits={index: row for index, row in self.splits.items() if index[0] in splits},
+            sequences={index: row for index, row in self.sequences.items() if index[0] in orders},
+            events={index: r for index, r in self.events.items() if r.action in called and index[0] in days},
+            schedule=schedule,
+        )
 
     @classmethod
     def of(cls, objects: Iterable[NtcipObject]) -> NtcipTables:
@@ -101,3 +127,29 @@ def column_of(oid: str) -> tuple[Column, Index]:
             if column.takes(numbers) and oid == NtcipObject(column, numbers, 0).oid:
                 return column, numbers
     raise ValueError(f"{oid[:80]!r} is no object of a timing plan")
+
+
+def object_of(name: str, text: str) -> NtcipObject:
+    """The object with this ``NtcipObject.name`` and ``.text``; its value may be out of the column's range.
+
+    Controllers hold such values, as 0 for a split in patterns without use, and take them back.
+
+    Raises:
+        ValueError: there is no object of this name, or the text is not of its syntax.
+    """
+    column, index = _place(name)
+    try:
+        return NtcipObject(column, index, parsed(column, text))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+@lru_cache(maxsize=1 << 14)
+def _place(name: str) -> tuple[Column, Index]:
+    head, _, rest = name.partition(".")
+    parts = rest.split(".")
+    if head in BY_NAME and all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        index = tuple(int(part) for part in parts)
+        if BY_NAME[head].takes(index) and name == NtcipObject(BY_NAME[head], index, 0).name:
+            return BY_NAME[head], index
+    raise ValueError(f"{name[:80]!r} is no object of a timing plan")

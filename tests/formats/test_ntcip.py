@@ -18,6 +18,7 @@ from greenband.errors import BadInput
 from greenband.formats import ntcip
 from greenband.formats.ntcip_checks import complaints
 from greenband.formats.ntcip_objects import ScheduleRow as Row
+from greenband.formats.ntcip_plans import plans_of
 from greenband.formats.ntcip_schedule import schedule_rows
 from greenband.formats.ntcip_tables import NtcipTables
 from greenband.plan.blocks import greens_of_stages
@@ -606,3 +607,66 @@ def test_any_change_of_a_file_is_read_or_refused(written: Path, data: st.DataObj
     except BadInput:
         return
     assert not list(complaints(found))
+
+
+WEEK = (ScheduleRow(day_plan="every day", weekdays=(1, 2, 3, 4, 5)), ScheduleRow(day_plan="rest", weekdays=(6, 7)))
+
+
+@pytest.mark.parametrize("walk", [False, True])
+def test_plans_of_a_controller_are_those_that_its_tables_were_made_of(walk: bool) -> None:
+    plans = plan_set(junction(walk), schedule=WEEK)
+    found = plans_of(ntcip.tables(plans, "X"), "X", plans)
+    assert found.plans == plans.plans
+    assert (found.day_plans, found.schedule) == (plans.day_plans, plans.schedule)
+    assert found.provenance.subject == "controller"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.permutations([0, 1, 2, 3]),
+    st.lists(st.integers(15, 60), min_size=4, max_size=4),
+    st.integers(0, 500),
+)
+def test_plans_come_back_whatever_their_splits_order_and_offset(
+    order: list[int], greens: list[int], offset_s: int
+) -> None:
+    made = plan(list(zip(order, greens, strict=True)))
+    made = made.model_copy(update={"offset_s": offset_s % made.cycle_s})
+    try:
+        tables = ntcip.tables(plan_set(schedule=WEEK, AM=made), "X")
+    except BadInput:
+        return
+    like = plan_set(schedule=WEEK, AM=LAG)
+    found = plans_of(tables, "X", like).plans["AM"]["X"]
+    assert greens_of_stages(junction(), found) == greens_of_stages(junction(), made)
+    assert [stage.go_s for stage in found.stages] == [made.stages[(k + order.index(0)) % 4].go_s for k in range(4)], (
+        "the first stage of the known plan comes first"
+    )
+
+
+def test_rows_that_nothing_calls_for_are_not_looked_at() -> None:
+    plans = plan_set(schedule=WEEK)
+    tables = ntcip.tables(plans, "X")
+    more = replace(
+        tables,
+        schedule={**tables.schedule, 9: Row(0, 0, 0, 0)},
+        events={**tables.events, (1, 9): replace(tables.events[1, 1], action="0.0")},
+        patterns={**tables.patterns, 9: replace(tables.patterns[1], cycle_s=0)},
+    )
+    assert plans_of(more, "X", plans) == plans_of(tables, "X", plans)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda t: replace(t, schedule={1: Row(1 << 10, 254, 2, 1)}), "dates"),
+        (lambda t: replace(t, events={(1, 1): replace(t.events[1, 1], action="0.0")}), "no day plan 1"),
+        (lambda t: replace(t, patterns={1: replace(t.patterns[1], cycle_s=t.patterns[1].cycle_s + 1)}), "sum"),
+    ],
+)
+def test_tables_that_are_no_plans_are_refused_with_the_reason(
+    change: Callable[[NtcipTables], NtcipTables], reason: str
+) -> None:
+    plans = plan_set(schedule=WEEK)
+    with pytest.raises(BadInput, match=f"junction X: .*{reason}"):
+        plans_of(change(ntcip.tables(plans, "X")), "X", plans)

@@ -1,0 +1,60 @@
+"""What a batch leaves behind at each step: backups on disk, and entries of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from greenband.field.backups import Records
+from greenband.field.controllers import Controller
+from greenband.field.download import Outcome, Prepared
+from greenband.field.journal import Action, Event, Journal, Step
+
+__all__ = ["Keeper"]
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """A ``greenband.field.batch.Record``: first the backup, then the journal's entry that relies on it."""
+
+    records: Records
+    journal: Journal
+    batch: str
+    action: Action
+    controllers: Mapping[str, Controller]
+    plan_hash: str = ""
+
+    def planned(self, junction: str, plan: Prepared) -> None:
+        """Keep what it holds and what it is to hold; that nothing was written yet is certain."""
+        self._keep(junction, plan, replace=True)
+        self._enter(junction, "planned", plan)
+
+    def begun(self, junction: str, plan: Prepared) -> None:
+        """From now on what it held before is only in the backup, which is not replaced any more."""
+        self._keep(junction, plan, replace=False)
+        self._enter(junction, "begun", plan)
+
+    def ended(self, junction: str, plan: Prepared | None, outcome: Outcome) -> None:
+        """What became of it."""
+        self._enter(junction, "ended", plan, outcome)
+
+    def _keep(self, junction: str, plan: Prepared, replace: bool) -> None:
+        one = self.controllers[junction]
+        for kind, holding in (("before", plan.before), ("target", plan.target)):
+            self.records.keep(self.batch, junction, kind, one.protocol, one.device, holding, replace=replace)  # type: ignore[arg-type]  # a tuple's texts are no literals to mypy
+
+    def _enter(self, junction: str, step: Step, plan: Prepared | None, outcome: Outcome | None = None) -> None:
+        after = outcome.after.hash if outcome and outcome.after else ""
+        event = Event(
+            batch=self.batch,
+            action=self.action,
+            step=step,
+            junction=junction,
+            device=self.controllers[junction].device,
+            plan_hash=self.plan_hash,
+            before_hash=plan.before.hash if plan else "",
+            after_hash=after,
+            result=outcome.result.value if outcome else "",
+            detail=outcome.detail if outcome else "",
+        )
+        self.journal.record(event)

@@ -1,0 +1,281 @@
+"""Signal controllers that speak NTCIP 1202 (2004) over SNMP: their timing tables are read and downloaded.
+
+The tables are those of ``greenband.formats.ntcip``. Beyond them a download clears what would stand in their way: rows
+of the schedule that are in force, and events of the day plans that the plan has no more. A controller with phases that
+the plan does not know is refused, as nobody knows what they would do.
+
+Source: MIB texts of NTCIP 1202:2004 v02.18 and NTCIP 1201:2005 v02.27.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Self
+
+from greenband.errors import BadInput, UnknownName
+from greenband.field.ber import Unsigned, Value
+from greenband.field.driver import Refused
+from greenband.field.holding import Holding
+from greenband.field.ntcip_limits import LIMITS, check_rows, limit
+from greenband.field.ntcip_status import STATUS, Status
+from greenband.field.ntcip_transaction import DATABASE, GLOBAL, State, Transaction, Waits
+from greenband.field.snmp import Access, NotWritable, SnmpSession
+from greenband.formats import ntcip
+from greenband.formats.ntcip_objects import ASC, NtcipObject
+from greenband.formats.ntcip_tables import column_of, object_of
+from greenband.plan.model import PlanSet
+
+__all__ = ["NtcipDriver", "wanted"]
+
+TABLE_TYPE = f"{ASC}.4.6.0"  # patternTableType
+ROWS_PER_PLAN = {3: 3, 4: 5}  # of pattern tables that put several offsets together
+CLOCK = {
+    "controllerLocalTime": f"{GLOBAL}.3.6.0",
+    "globalTime": f"{GLOBAL}.3.1.0",
+    "controllerStandardTimeZone": f"{GLOBAL}.3.5.0",
+    "globalDaylightSaving": f"{GLOBAL}.3.2.0",
+}
+NO_SUMMER_TIME = 2  # globalDaylightSaving
+EPOCH = datetime.datetime(1970, 1, 1)
+NO_ACTION = "0.0"
+SCHEDULE = ("timeBaseScheduleMonth", "timeBaseScheduleDay", "timeBaseScheduleDate", "timeBaseScheduleDayPlan")
+WORD = 2**32 - 1
+RIGHT: Mapping[str, type] = {"integer": int, "octets": bytes, "oid": str}
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+
+
+def wanted(plans: PlanSet, signal: str) -> Holding:
+    """What the controller of a junction is to hold, in the order in which to set it.
+
+    Raises:
+        BadInput: as ``greenband.formats.ntcip.objects``.
+    """
+    return Holding({item.name: item.text for item in ntcip.objects(plans, signal)})
+
+
+class NtcipDriver:
+    """A conversation with one controller, a ``greenband.field.driver.Driver``.
+
+    ``limits`` say how many rows the controller has, by the names of ``greenband.field.ntcip_limits.LIMITS``, where it
+    does not say so itself or wrongly.
+
+    Raises:
+        BadInput: a limit has an unknown name or is not above 0.
+    """
+
+    def __init__(self, access: Access, limits: Mapping[str, int] | None = None, waits: Waits | None = None) -> None:
+        self._limits = dict(limits or {})
+        for name, rows in self._limits.items():
+            if name not in LIMITS:
+                raise UnknownName("limit", name, LIMITS)
+            if rows < 1:
+                raise BadInput(f"limits: {name}: {rows}, and at least 1 is needed")
+        self._waits = waits or Waits()
+        self._session = SnmpSession(access, _name_of)
+        self._transaction = Transaction(self._session, self._waits)
+        self._unsigned: bool | None = None  # whether its words of 32 bits come without a sign
+
+    async def __aenter__(self) -> Self:
+        """Connect, and see that who answers knows the keys and has transactions.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: wrong credentials, another engine, or no transactions.
+        """
+        await self._session.__aenter__()
+        try:
+            await self._transaction.state()
+        except BaseException:
+            await self._session.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._session.__aexit__(*error)
+
+    async def prepared(self, wanted: Holding) -> tuple[Holding, Holding]:
+        """What it holds, and what it is to hold with that cleared which would stand in the way.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: it lacks rows or objects, has phases that the plan does not know, or a transaction is open.
+        """
+        objects = [_object(name, text) for name, text in wanted.objects.items()]
+        limits = await self._asked_limits()
+        check_rows(objects, limits)
+        await self._knows_all_phases(objects, limits)
+        cleared = {**await self._schedule_cleared(objects, limits), **await self._events_cleared(objects, limits)}
+        target = Holding({**wanted.objects, **cleared})
+        return await self.read(target), target
+
+    async def read(self, names: Holding) -> Holding:
+        """What it holds at these objects.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: there is no such object, or it answered something else.
+        """
+        objects = [_object(name, text) for name, text in names.objects.items()]
+        values = await self._session.get([item.oid for item in objects])
+        return Holding({item.name: self._text(item, value) for item, value in zip(objects, values, strict=True)})
+
+    async def write(self, objects: Holding) -> None:
+        """Set these objects in a transaction; they all differ from what it holds.
+
+        Raises:
+            Unreachable, Refused, Unclear: as ``Driver``.
+        """
+        if not objects:
+            return
+        items = [_object(name, text) for name, text in objects.objects.items()]
+        if self._unsigned is None and (words := [item for item in items if item.column.high == WORD]):
+            await self.read(Holding({words[0].name: words[0].text}))
+        try:
+            await self._transaction.set([(item.oid, self._value(item)) for item in items])
+        except Refused as error:
+            if isinstance(error.__cause__, NotWritable) and str(error).startswith("patternSplitNumber"):
+                raise Refused(f"{error}; it fixes which split a pattern has, and the plan has another") from error
+            raise
+
+    async def troubles(self) -> list[str]:
+        """What keeps it from running its plans; while it passes from one state to another it is waited for.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: it does not say.
+        """
+        ends, pause_s = time.monotonic() + self._waits.settle_s, FIRST_PAUSE_S
+        while (status := await self._status()).passing and time.monotonic() < ends:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return status.troubles()
+
+    async def release(self) -> None:
+        """Discard a transaction of ours that is open.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: it would not.
+        """
+        await self._transaction.discard()
+
+    async def clock(self) -> datetime.datetime:
+        """Its local time, without a time zone.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: it does not say.
+        """
+        found = dict(zip(CLOCK, await self._session.get(list(CLOCK.values()), optional=True), strict=True))
+        seconds = found["controllerLocalTime"]
+        if seconds is None and found["globalDaylightSaving"] == NO_SUMMER_TIME:
+            parts = found["globalTime"], found["controllerStandardTimeZone"]
+            seconds = sum(part for part in parts if isinstance(part, int)) if None not in parts else None
+        if not isinstance(seconds, int) or not 0 <= seconds <= WORD:
+            raise Refused("controllerLocalTime: the controller does not say what time it is")
+        return EPOCH + datetime.timedelta(seconds=seconds)
+
+    async def _asked_limits(self) -> dict[str, int]:
+        """The limits, after a look at whether anybody is changing the tables."""
+        names = [name for name in LIMITS if name not in self._limits]
+        oids = [DATABASE, TABLE_TYPE, *(LIMITS[name] for name in names)]
+        state, kind, *found = await self._session.get(oids, optional=True)
+        if state != State.NORMAL:
+            raise Refused("somebody else has a transaction open (dbCreateTransaction is not normal)")
+        if kind in ROWS_PER_PLAN:
+            raise Refused(f"patternTableType: its patterns go together by {ROWS_PER_PLAN[kind]}, and the plan's do not")
+        said = {name: value for name, value in zip(names, found, strict=True) if isinstance(value, int)}
+        return said | self._limits
+
+    async def _knows_all_phases(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> None:
+        """Refuse phases in use that the plan does not have."""
+        known = {item.index[0] for item in objects if item.column.name == "phaseRing"}
+        others = [number for number in range(1, limit(limits, "maxPhases") + 1) if number not in known]
+        names = [(f"phaseRing.{number}", f"phaseOptions.{number}") for number in others]
+        held = await self._numbers(name for pair in names for name in pair)
+        used = [str(n) for n, (ring, options) in zip(others, names, strict=True) if held[ring] and held[options] & 1]
+        if used:
+            raise Refused(f"phases {', '.join(used)} are in use there, and the plan does not know them")
+
+    async def _schedule_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
+        """Rows of the schedule in force beyond the plan's, with everything 0."""
+        known = {item.index[0] for item in objects if item.column.name == SCHEDULE[-1]}
+        rows = range(1, limit(limits, "maxTimeBaseScheduleEntries") + 1)
+        plans = await self._numbers(f"{SCHEDULE[-1]}.{row}" for row in rows if row not in known)
+        used = [name.rpartition(".")[2] for name, plan in plans.items() if plan]
+        held = await self._numbers(f"{column}.{row}" for row in used for column in SCHEDULE)
+        force = (row for row in used if all(held[f"{column}.{row}"] for column in SCHEDULE))
+        return {f"{column}.{row}": "0" for row in force for column in SCHEDULE}
+
+    async def _events_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
+        """Events of the plan's day plans beyond the plan's, without an action."""
+        known = {item.index for item in objects if item.column.name == "dayPlanActionNumberOID"}
+        events = range(1, limit(limits, "maxDayPlanEvents") + 1)
+        days = dict.fromkeys(day for day, _ in sorted(known))
+        others = [(day, event) for day in days for event in events if (day, event) not in known]
+        items = [_object(f"dayPlanActionNumberOID.{day}.{event}", NO_ACTION) for day, event in others]
+        values = await self._session.get([item.oid for item in items], optional=True)
+        return {
+            item.name: NO_ACTION for item, value in zip(items, values, strict=True) if value not in (None, NO_ACTION)
+        }
+
+    async def _numbers(self, names: Iterable[str]) -> dict[str, int]:
+        """What it holds at these objects, 0 at missing ones."""
+        items = [_object(name, "0") for name in names]
+        values = await self._session.get([item.oid for item in items], optional=True)
+        pairs = zip(items, values, strict=True)
+        return {item.name: 0 if value is None else int(self._text(item, value)) for item, value in pairs}
+
+    async def _status(self) -> Status:
+        values = dict(zip(STATUS, await self._session.get(list(STATUS.values()), optional=True), strict=True))
+        for name in ("localFreeStatus", "coordPatternStatus"):
+            if not isinstance(values[name], int):
+                raise Refused(f"{name}: the controller does not say")
+        return Status({name: value for name, value in values.items() if isinstance(value, int)})
+
+    def _text(self, item: NtcipObject, value: Value) -> str:
+        """The text for what was answered for an object."""
+        if item.column.high == WORD and isinstance(value, int):
+            self._unsigned = isinstance(value, Unsigned)
+            value = int(value) % (WORD + 1) if value >= -WORD // 2 else value
+        negative = isinstance(value, int) and value < 0
+        if value is None or negative or not isinstance(value, RIGHT[item.syntax]):
+            raise Refused(f"{item.name}: answered {value!r}, which is no {item.syntax}")
+        return NtcipObject(item.column, item.index, int(value) if isinstance(value, int) else value).text
+
+    def _value(self, item: NtcipObject) -> Value:
+        """An object's value as this controller takes it: an INTEGER of SNMP has a sign, those of NTCIP have none."""
+        value = item.value
+        if item.column.high == WORD and isinstance(value, int):
+            if self._unsigned:
+                return Unsigned(value)
+            return value - WORD - 1 if value > WORD // 2 else value
+        return value
+
+
+def _object(name: str, text: str) -> NtcipObject:
+    try:
+        return object_of(name, text)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _known() -> Iterator[tuple[str, str]]:
+    yield from ((oid, f"{name}.0") for name, oid in {**LIMITS, **STATUS, **CLOCK}.items())
+    yield DATABASE, "dbCreateTransaction.0"
+
+
+NAMES = dict(_known())
+
+
+def _name_of(oid: str) -> str:
+    """The name of an object of the tables, or of the controller's state."""
+    if oid in NAMES:
+        return NAMES[oid]
+    try:
+        return NtcipObject(*column_of(oid), 0).name
+    except ValueError:
+        return oid
