@@ -143,6 +143,19 @@ def test_that_local_zero_passed_is_told_once(plan: Plan) -> None:
     assert [run.short_alarms(), run.short_alarms()] == [4, 0]
 
 
+def test_after_a_change_it_settles(plan: Plan) -> None:
+    now = [0.0]
+    memory = Memory(catalog(Maxima()), plan().objects())
+    run = Running(memory, Clock(), Mishaps(Faults()), settle_s=5, now=lambda: now[0])
+    assert (run.free, run.pattern) == (Free.NOT_FREE, 1)
+    memory.store({"patternOffsetTime.1": 20})
+    assert (run.free, run.pattern) == (Free.TRANSITION, 254)
+    now[0] = 4.9
+    assert run.free is Free.TRANSITION
+    now[0] = 5
+    assert (run.free, run.pattern) == (Free.NOT_FREE, 1)
+
+
 def test_the_clock_can_be_set(plan: Plan) -> None:
     run = running(replace(plan(), events={(1, 1): event(0, 0, 1), (1, 2): event(13, 0, 2)}))
     assert run.pattern == 1
