@@ -1,7 +1,7 @@
 """The basic encoding rules (X.690) as far as SNMP needs them, and its PDUs (RFC 3416).
 
-Values stay octets until somebody asks for them. pyasn1 would do the same work at some forty times the cost (8 ms for 50
-variables in and out), which 200 stand-ins on one processor cannot afford; and it is the codec of the client they test.
+Values stay octets until somebody asks for them. pyasn1 takes 8 ms for 50 variables in and out, this 0.2 ms, which 200
+stand-ins on one processor need. It shares nothing with the client's codec, so that neither hides the other's mistakes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,36 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["Binding", "Malformed", "Pdu", "Reader", "integer", "integer_of", "oid", "oid_of", "wrap"]
+__all__ = [
+    "COUNTER",
+    "END_OF_VIEW",
+    "GET",
+    "GET_BULK",
+    "GET_NEXT",
+    "INTEGER",
+    "NO_SUCH_INSTANCE",
+    "NO_SUCH_OBJECT",
+    "NULL",
+    "OCTETS",
+    "OID",
+    "REPORT",
+    "RESPONSE",
+    "SEQUENCE",
+    "SET",
+    "TICKS",
+    "UNSIGNED",
+    "Binding",
+    "Malformed",
+    "Pdu",
+    "Reader",
+    "integer",
+    "integer_content",
+    "integer_of",
+    "oid",
+    "oid_of",
+    "path_of",
+    "wrap",
+]
 
 INTEGER, OCTETS, NULL, OID, SEQUENCE = 0x02, 0x04, 0x05, 0x06, 0x30
 COUNTER, UNSIGNED, TICKS = 0x41, 0x42, 0x43

@@ -98,18 +98,23 @@ class Item:
     name: str
     default: Value
     read_only: bool = False
+    signed: bool = False  # how 32 bits are sent; of objects that do not have so many it says nothing
+
+    @property
+    def _is_word(self) -> bool:
+        """Whether it has 32 bits, which is more than SNMP's INTEGER holds without a sign."""
+        return self.column.high > WIDEST
 
     def taken(self, tag: int, content: bytes) -> Value:
         """The value that somebody sent, not yet held against the range.
 
-        Dates go up to 2^32 - 1, beyond SNMP's INTEGER: they are taken unsigned, or as what 32 bits make of them.
+        Words of 32 bits are taken with or without a sign.
 
         Raises:
             WrongType: it has another syntax.
             Malformed: it has none.
         """
-        wide = self.column.high > WIDEST
-        if tag == UNSIGNED and wide:
+        if tag == UNSIGNED and self._is_word:
             return integer_of(content)
         if tag != TAGS[self.column.syntax]:
             raise WrongType
@@ -118,12 +123,14 @@ class Item:
         if self.column.syntax == "octets":
             return content
         number = integer_of(content)
-        return number % 2**32 if wide and -(2**31) <= number < 0 else number
+        return number % 2**32 if self._is_word and -(2**31) <= number < 0 else number
 
     def sent(self, value: Value) -> tuple[int, bytes]:
-        """Tag and content of a value; integers beyond INTEGER go unsigned, or no manager would take them."""
+        """Tag and content of a value."""
         if isinstance(value, int):
-            return UNSIGNED if value > WIDEST else INTEGER, integer_content(value)
+            if self._is_word and not self.signed:
+                return UNSIGNED, integer_content(value)
+            return INTEGER, integer_content(value - 2**32 if value > WIDEST else value)
         return (OCTETS, value) if isinstance(value, bytes) else (OID, oid(value))
 
 
@@ -171,10 +178,14 @@ def _actions(count: int) -> set[str]:
 
 
 @lru_cache(maxsize=32)
-def catalog(maxima: Maxima, split_is_fixed: bool = False) -> Catalog:
-    """The objects of a controller with these maxima; ``split_is_fixed`` makes patternSplitNumber read-only."""
+def catalog(maxima: Maxima, split_is_fixed: bool = False, signed_words: bool = False) -> Catalog:
+    """The objects of a controller with these maxima.
+
+    ``split_is_fixed`` makes patternSplitNumber read-only. Dates of the schedule have 32 bits, beyond the INTEGER that
+    the MIB gives them: controllers send them as Unsigned32, or with ``signed_words`` as INTEGER with a sign.
+    """
     rows = tuple(_rows(maxima))
-    items = {item.name: item for row in rows for item in _items(row, maxima, split_is_fixed)}
+    items = {item.name: item for row in rows for item in _items(row, maxima, split_is_fixed, signed_words)}
     by_oid = {oid(NtcipObject(item.column, item.index, 0).oid): item for item in items.values()}
     own = (column.oid for record in RECORDS.values() for column in columns(record).values())
     prefixes = frozenset(oid(name) for name in chain(own, *NUMBERS.values()))
@@ -200,7 +211,7 @@ def _rows(maxima: Maxima) -> Iterator[Row]:
             yield Row(table, record, place, tuple(named.items()))
 
 
-def _items(row: Row, maxima: Maxima, split_is_fixed: bool) -> Iterator[Item]:
+def _items(row: Row, maxima: Maxima, split_is_fixed: bool, signed_words: bool) -> Iterator[Item]:
     highest = {
         "phaseRing": maxima.rings,
         "patternSplitNumber": maxima.splits,
@@ -212,7 +223,7 @@ def _items(row: Row, maxima: Maxima, split_is_fixed: bool) -> Iterator[Item]:
     for (field, name), column in zip(row.names, columns(record).values(), strict=True):
         fixed = split_is_fixed and column.name == "patternSplitNumber"
         limited = replace(column, high=highest.get(column.name, column.high))
-        yield Item(limited, row.index, name, getattr(blank, field), fixed)
+        yield Item(limited, row.index, name, getattr(blank, field), fixed, signed_words)
 
 
 def _blank(row: Row, maxima: Maxima) -> object:

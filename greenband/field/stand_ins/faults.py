@@ -38,10 +38,10 @@ class Faults:
             ``verify``; before anything of a ``commit`` is stored; with ``half`` of it stored; ``committed`` and not yet
             answered. Nothing of these is answered but the command to verify.
         sets: the SET at which ``crash=set`` happens.
-        crashes: how often power is lost.
+        crashes: how often power is lost; ``inf`` for always.
         restart: seconds until power is back; ``inf`` for never.
         corrupt: objects or columns that store something else than was committed.
-        corruptions: in how many commits.
+        corruptions: in how many commits; ``inf`` for all.
         free: after a commit the controller runs free until it holds again what it held before.
         alarm: likewise it has an alarm.
         silent: it never answers.
@@ -61,10 +61,10 @@ class Faults:
     stuck: bool = False
     crash: str = ""
     sets: int = 1
-    crashes: int = 1
+    crashes: float = 1.0
     restart: float = 5.0
     corrupt: tuple[str, ...] = ()
-    corruptions: float = 1
+    corruptions: float = 1.0
     free: bool = False
     alarm: bool = False
     silent: bool = False

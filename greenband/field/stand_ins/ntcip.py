@@ -59,8 +59,10 @@ class Settings:
         port: UDP port; 0 for any that is free.
         maxima: its size.
         verify_s: seconds that a consistency check takes.
+        settle_s: seconds that it runs free after its tables have changed, on its way to the pattern (transitionFree).
         direct: store SETs outside a transaction at once; by default they are refused.
         split_is_fixed: patternSplitNumber cannot be set, as in the MIB of 2004.
+        signed_words: dates of the schedule, which have 32 bits, are sent as INTEGER with a sign, not as Unsigned32.
         largest: octets of an answer, at most.
         zone_s: seconds by which local standard time is ahead of UTC.
         faults: what goes wrong with it.
@@ -77,8 +79,10 @@ class Settings:
     port: int = 0
     maxima: Maxima = field(default_factory=Maxima)
     verify_s: float = 0.0
+    settle_s: float = 0.0
     direct: bool = False
     split_is_fixed: bool = False
+    signed_words: bool = False
     largest: int = LARGEST
     zone_s: int = 0
     faults: Faults = field(default_factory=Faults)
@@ -107,22 +111,28 @@ class StandIn:
         settings: what it is.
         objects: what it has stored at first, as of ``greenband.formats.ntcip.objects``; the state file comes before it.
         utc: the calendar, seconds since 1970.
+        now: seconds of a clock that never goes back, for all that takes time.
 
     Raises:
         BadInput: the objects do not fit into it, or the state file is not one of it.
     """
 
     def __init__(
-        self, settings: Settings, objects: Iterable[NtcipObject] = (), utc: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        objects: Iterable[NtcipObject] = (),
+        utc: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.settings = settings
+        self.settings, self._now = settings, now
         self.counts: Counter[str] = Counter()  # of what came and became of it
         self.port = settings.port
         self._mishaps = Mishaps(settings.faults)
-        self._memory = Memory(catalog(settings.maxima, settings.split_is_fixed), objects)
-        self._engine = Engine(settings.engine, settings.users, boots=0)
-        self._transaction = Transaction(self._memory, self._mishaps, settings.verify_s)
-        self._running = Running(self._memory, Clock(utc, settings.zone_s), self._mishaps)
+        made = catalog(settings.maxima, settings.split_is_fixed, settings.signed_words)
+        self._memory = Memory(made, objects)
+        self._engine = Engine(settings.engine, settings.users, boots=0, now=now)
+        self._transaction = Transaction(self._memory, self._mishaps, settings.verify_s, now)
+        self._running = Running(self._memory, Clock(utc, settings.zone_s), self._mishaps, settings.settle_s, now)
         self._agent = Agent(self._memory, self._transaction, self._running, self._mishaps, direct=settings.direct)
         self._restore()
         self._saved = self._memory.version
@@ -234,7 +244,7 @@ class StandIn:
     def _lose_power(self) -> None:
         self.counts["power lost"] += 1
         restart_s = self.settings.faults.restart
-        self._back_at = math.inf if math.isinf(restart_s) else time.monotonic() + restart_s
+        self._back_at = math.inf if math.isinf(restart_s) else self._now() + restart_s
         self._transaction.lose()
         self._keep()
         LOG.info("stand-in %s: power lost, for %g s", self.settings.name, restart_s)
@@ -243,7 +253,7 @@ class StandIn:
         """Power comes back when it is time and somebody asks."""
         if self._back_at is None:
             return True
-        if time.monotonic() < self._back_at:
+        if self._now() < self._back_at:
             return False
         self._back_at = None
         self._engine.restart()

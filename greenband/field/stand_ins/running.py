@@ -36,7 +36,7 @@ class Free(IntEnum):
     OTHER = 1
     NOT_FREE = 2
     COMMAND = 3
-    COORD = 6
+    TRANSITION = 4
     BAD_PLAN = 7
     BAD_CYCLE_TIME = 8
     SPLIT_OVERRUN = 9
@@ -92,21 +92,28 @@ class Called:
 
 @dataclass
 class Running:
-    """The present of a controller; ``mishaps`` may make it run free or have an alarm."""
+    """The present of a controller; ``mishaps`` may make it run free or have an alarm.
+
+    After its tables have changed it runs free for ``settle_s`` seconds, from when somebody asks.
+    """
 
     memory: Memory
     clock: Clock
     mishaps: Mishaps
+    settle_s: float = 0.0
+    now: Callable[[], float] = time.monotonic
     system_pattern: int = 0
     power_restarted: bool = False
     up_since_s: float = field(default=0.0, init=False)
-    _cycles_seen: int = field(default=-1, init=False)
+    _settling: tuple[int, float] = field(init=False)  # version of the tables, and until when
+    _cycles_seen: int | None = field(default=None, init=False)
     _called: tuple[tuple[int, datetime.datetime], Called] | None = field(default=None, init=False)
     _free: dict[int, Free] = field(default_factory=dict, init=False)
     _free_of: int = field(default=-1, init=False)
 
     def __post_init__(self) -> None:
         self.up_since_s = self.clock.utc()
+        self._settling = self.memory.version, 0.0
 
     def restart(self) -> None:
         """Power comes back after it was lost."""
@@ -148,12 +155,19 @@ class Running:
         """Whether and why it runs free."""
         if self.mishaps.faults.free and self.mishaps.unwell(self.memory):
             return Free.FAILED
+        if self._settles():
+            return Free.TRANSITION
         if self._free_of != self.memory.version:
             self._free, self._free_of = {}, self.memory.version
         wanted = self.wanted
         if wanted not in self._free:
             self._free[wanted] = _free(self.memory.tables, wanted)
         return self._free[wanted]
+
+    def _settles(self) -> bool:
+        if self._settling[0] != self.memory.version:
+            self._settling = self.memory.version, self.now() + self.settle_s
+        return self.now() < self._settling[1]
 
     @property
     def pattern(self) -> int:
@@ -210,7 +224,7 @@ class Running:
         found = COORDINATION_ALARM if self._has_alarm else 0
         found |= LOCAL_OVERRIDE if self.free is not Free.NOT_FREE else 0
         if pattern := self._running:
-            cycles = (self.clock.local_seconds - pattern.offset_s) // pattern.cycle_s
+            cycles = (self._since_reference_s() - pattern.offset_s) // pattern.cycle_s
             if cycles != self._cycles_seen:
                 found |= CYCLE_ZERO
             self._cycles_seen = cycles
