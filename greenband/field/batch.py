@@ -39,7 +39,7 @@ class Target:
 
 
 class Record(Protocol):
-    """What is kept of a batch; each returns once it is on disk."""
+    """What is kept of a batch; each returns once it is on disk, and may be called from any thread."""
 
     def planned(self, junction: str, plan: Prepared) -> None:
         """What a controller holds, and what it is to hold."""
@@ -100,8 +100,8 @@ class Batch:
             async with target.connect() as driver:
                 held = await driver.everything()
                 plan = Prepared(held, held)
-                self.record.planned(target.junction, plan)
-                return self._end(target, plan, Outcome(Result.DONE, "", held))
+                await asyncio.to_thread(self.record.planned, target.junction, plan)
+                return await self._end(target, plan, Outcome(Result.DONE, "", held))
 
         return await self._each(targets, one)
 
@@ -111,8 +111,7 @@ class Batch:
         async def one(target: Target) -> Outcome:
             async with target.connect() as driver:
                 outcome = await download.compared(driver, target.wanted)
-                self._end(target, None, outcome)
-                return outcome
+                return await self._end(target, None, outcome)
 
         return await self._each(targets, one)
 
@@ -129,9 +128,9 @@ class Batch:
                 try:
                     return await one(target)
                 except Refused as error:
-                    return self._end(target, None, Outcome(Result.UNCHANGED, str(error)))
+                    return await self._end(target, None, Outcome(Result.UNCHANGED, str(error)))
                 except Exception as error:  # noqa: BLE001 - a fault of the program too must not end the batch
-                    return self._end(target, None, Outcome(Result.UNREACHABLE, _reason(error)))
+                    return await self._end(target, None, Outcome(Result.UNREACHABLE, _reason(error)))
 
         found = await asyncio.gather(*(guarded(target) for target in targets))
         return dict(zip((target.junction for target in targets), found, strict=True))
@@ -143,9 +142,9 @@ class Batch:
             plan = await self._prepared(driver, target)
             if ready is not None and plan != ready:
                 refused = Outcome(Result.UNCHANGED, "it holds something else by now than was shown", plan.before)
-                return self._end(target, plan, refused)
+                return await self._end(target, plan, refused)
             if not plan.changes:
-                return self._end(target, plan, await download.applied(driver, plan, self.patience))
+                return await self._end(target, plan, await download.applied(driver, plan, self.patience))
             return await self._begun(target, plan, download.applied(driver, plan, self.patience))
 
     async def _prepared(self, driver: Driver, target: Target) -> Prepared:
@@ -156,21 +155,21 @@ class Batch:
                 plan = Prepared(await driver.read(target.wanted), target.wanted)
             else:
                 plan = await download.prepared(driver, target.wanted)
-        self.record.planned(target.junction, plan)
+        await asyncio.to_thread(self.record.planned, target.junction, plan)
         return plan
 
     async def _begun(self, target: Target, plan: Prepared, work: Awaitable[Outcome]) -> Outcome:
         """Work that writes; it is on record that it begins, and how it ends, whatever happens."""
-        self.record.begun(target.junction, plan)
+        await asyncio.to_thread(self.record.begun, target.junction, plan)
         try:
             async with asyncio.timeout(self.limit_s):
                 outcome = await work
         except Exception as error:  # noqa: BLE001 - a fault of the program too must not end the batch
             outcome = Outcome(Result.UNCLEAR, _reason(error))
-        return self._end(target, plan, outcome)
+        return await self._end(target, plan, outcome)
 
-    def _end(self, target: Target, plan: Prepared | None, outcome: Outcome) -> Outcome:
-        self.record.ended(target.junction, plan, outcome)
+    async def _end(self, target: Target, plan: Prepared | None, outcome: Outcome) -> Outcome:
+        await asyncio.to_thread(self.record.ended, target.junction, plan, outcome)
         self.watch()
         return outcome
 

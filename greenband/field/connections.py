@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+
+from pydantic import SecretStr
 
 from greenband.errors import BadInput
 from greenband.field import gat1049, ntcip
@@ -74,7 +77,9 @@ class Connections:
         if isinstance(one, Gat1049):
             place = one.platform
             if place.name not in self._sessions:
-                speech = Speech(host=place.address, port=place.port, user=place.user, password=found["password"])
+                speech = Speech(
+                    host=place.address, port=place.port, user=SecretStr(place.user), password=found["password"]
+                )
                 self._sessions[place.name] = Gat1049Session(speech)
             return partial(Gat1049Driver, self._sessions[place.name], one.cross_id)
         assert isinstance(one, NtcipV3 | NtcipV2c)
@@ -89,22 +94,17 @@ class Connections:
             community=found.get("community"),
             auth=found.get("auth"),
             private=found.get("privacy"),
-            **_v3(one),
         )
-        return partial(NtcipDriver, access, _limits(one.limits))
+        return partial(
+            NtcipDriver, _encrypted(access, one) if isinstance(one, NtcipV3) else access, _limits(one.limits)
+        )
 
 
-def _v3(one: NtcipV3 | NtcipV2c) -> dict[str, object]:
-    if isinstance(one, NtcipV2c):
-        return {}
-    return {
-        "user": one.user,
-        "auth_protocol": one.auth_protocol,
-        "privacy": one.privacy_protocol,
-        "engine": bytes.fromhex(one.engine_id) if one.engine_id else None,
-    }
+def _encrypted(access: Access, one: NtcipV3) -> Access:
+    """The access with what SNMPv3 has beyond version 2c."""
+    engine = bytes.fromhex(one.engine_id) if one.engine_id else None
+    return replace(access, user=one.user, auth_protocol=one.auth_protocol, privacy=one.privacy_protocol, engine=engine)
 
 
 def _limits(limits: Limits) -> dict[str, int]:
-    given = {LIMITS[name]: value for name, value in limits.model_dump().items() if value is not None}
-    return given
+    return {LIMITS[name]: value for name, value in limits.model_dump().items() if value is not None}

@@ -93,6 +93,10 @@ class Gat1049Driver:
         self._check_references(held | target, target)
         return Holding({name: held.get(name, "") for name in target}), Holding(target)
 
+    async def everything(self) -> Holding:
+        """As ``Driver``."""
+        return Holding(await self._held(NUMBERS))
+
     async def read(self, names: Holding) -> Holding:
         """As ``Driver``."""
         held = await self._held(self._kinds(names.objects))

@@ -25,23 +25,20 @@ class Keeper:
     plan_hash: str = ""
 
     def planned(self, junction: str, plan: Prepared) -> None:
-        """Keep what it holds and what it is to hold; that nothing was written yet is certain."""
-        self._keep(junction, plan, replace=True)
+        """Keep what it holds and what it is to hold; nothing was written yet, so that what was kept may be replaced."""
+        one = self.controllers[junction]
+        about = one.protocol, one.device
+        self.records.keep(self.batch, junction, "before", *about, plan.before, replace=True)
+        self.records.keep(self.batch, junction, "target", *about, plan.target, replace=True)
         self._enter(junction, "planned", plan)
 
     def begun(self, junction: str, plan: Prepared) -> None:
-        """From now on what it held before is only in the backup, which is not replaced any more."""
-        self._keep(junction, plan, replace=False)
+        """From now on what it held before is only in the backup."""
         self._enter(junction, "begun", plan)
 
     def ended(self, junction: str, plan: Prepared | None, outcome: Outcome) -> None:
         """What became of it."""
         self._enter(junction, "ended", plan, outcome)
-
-    def _keep(self, junction: str, plan: Prepared, replace: bool) -> None:
-        one = self.controllers[junction]
-        for kind, holding in (("before", plan.before), ("target", plan.target)):
-            self.records.keep(self.batch, junction, kind, one.protocol, one.device, holding, replace=replace)  # type: ignore[arg-type]  # a tuple's texts are no literals to mypy
 
     def _enter(self, junction: str, step: Step, plan: Prepared | None, outcome: Outcome | None = None) -> None:
         after = outcome.after.hash if outcome and outcome.after else ""

@@ -24,8 +24,23 @@ from greenband.field.ntcip_status import STATUS, Status
 from greenband.field.ntcip_transaction import DATABASE, GLOBAL, State, Transaction, Waits
 from greenband.field.snmp import Access, NotWritable, SnmpSession
 from greenband.formats import ntcip
-from greenband.formats.ntcip_objects import ASC, NtcipObject
-from greenband.formats.ntcip_tables import column_of, object_of
+from greenband.formats.ntcip_checks import RINGS
+from greenband.formats.ntcip_objects import (
+    ASC,
+    Action,
+    Event,
+    Index,
+    NtcipObject,
+    Pattern,
+    Phase,
+    ScheduleRow,
+    Sequence,
+    Split,
+    Unit,
+    columns,
+)
+from greenband.formats.ntcip_rings import PHASES
+from greenband.formats.ntcip_tables import NtcipTables, column_of, object_of
 from greenband.plan.model import PlanSet
 
 __all__ = ["NtcipDriver", "wanted"]
@@ -121,6 +136,37 @@ class NtcipDriver:
         objects = [_object(name, text) for name, text in names.objects.items()]
         values = await self._session.get([item.oid for item in objects])
         return Holding({item.name: self._text(item, value) for item, value in zip(objects, values, strict=True)})
+
+    async def everything(self) -> Holding:
+        """All tables that plans have, without rows that nothing calls for.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: it answered something that no table has.
+        """
+        limits = await self._asked_limits()
+        found = await self._rows(Unit, [(0,)])
+        found += await self._rows(Phase, self._one(limits, "maxPhases"))
+        phases = _numbers_of(found, "phaseRing")
+        found = [item for item in found if len(item.index) != 1 or item.index[0] in (0, *PHASES, *phases)]
+        served = sorted({*PHASES, *phases})
+        patterns = await self._rows(Pattern, self._one(limits, "maxPatterns"))
+        used = _numbers_of(patterns, "patternCycleTime")
+        patterns = [item for item in patterns if item.index[0] in used]
+        splits, orders = (_values_of(patterns, name) for name in ("patternSplitNumber", "patternSequenceNumber"))
+        found += await self._rows(Sequence, [(order, ring) for order in orders for ring in RINGS])
+        found += await self._rows(Split, [(split, phase) for split in splits for phase in served])
+        found += patterns
+        found += await self._rows(Action, self._one(limits, "maxTimebaseAscActions"))
+        schedule = await self._rows(ScheduleRow, self._one(limits, "maxTimeBaseScheduleEntries"))
+        days = [day for day in _values_of(schedule, SCHEDULE[-1]) if day]
+        events = range(1, limit(limits, "maxDayPlanEvents") + 1)
+        found += await self._rows(Event, [(day, event) for day in days for event in events])
+        try:
+            tables = NtcipTables.of([*found, *schedule]).in_force()
+        except ValueError as error:
+            raise Refused(f"its tables are not whole: {error}") from error
+        return Holding({item.name: item.text for item in tables.objects()})
 
     async def write(self, objects: Holding) -> None:
         """Set these objects in a transaction; they all differ from what it holds.
@@ -229,6 +275,17 @@ class NtcipDriver:
         pairs = zip(items, values, strict=True)
         return {item.name: 0 if value is None else int(self._text(item, value)) for item, value in pairs}
 
+    def _one(self, limits: Mapping[str, int], name: str) -> list[Index]:
+        """The indices of a table with one."""
+        return [(number,) for number in range(1, limit(limits, name) + 1)]
+
+    async def _rows(self, record: type, indices: Iterable[Index]) -> list[NtcipObject]:
+        """The objects of these rows that the controller has."""
+        items = [NtcipObject(column, index, 0) for index in indices for column in columns(record).values()]
+        values = await self._session.get([item.oid for item in items], optional=True)
+        pairs = zip(items, values, strict=True)
+        return [_object(item.name, self._text(item, value)) for item, value in pairs if value is not None]
+
     async def _status(self) -> Status:
         values = dict(zip(STATUS, await self._session.get(list(STATUS.values()), optional=True), strict=True))
         for name in ("localFreeStatus", "coordPatternStatus"):
@@ -254,6 +311,16 @@ class NtcipDriver:
                 return Unsigned(value)
             return value - WORD - 1 if value > WORD // 2 else value
         return value
+
+
+def _values_of(objects: Iterable[NtcipObject], name: str) -> list[int]:
+    """The values of a column, each once, in ascending order."""
+    return sorted({item.value for item in objects if item.column.name == name and isinstance(item.value, int)})
+
+
+def _numbers_of(objects: Iterable[NtcipObject], name: str) -> set[int]:
+    """The rows in which a column is not 0."""
+    return {item.index[0] for item in objects if item.column.name == name and item.value}
 
 
 def _object(name: str, text: str) -> NtcipObject:

@@ -20,7 +20,7 @@ NUMBERED = {"StageTiming": "StageNo", "Period": "StartTime"}  # by which those o
 
 
 def described(plan: Prepared, protocol: str, junction: str, plans: PlanSet | None) -> list[str]:
-    """The changes, as plans of ``plans``' stages where the controller's tables can be read as such, else object by object; none if none."""
+    """The changes, as those of plans where tables can be read with the help of ``plans``, else object by object."""
     if not plan.changes:
         return []
     if protocol == "gat1049":
