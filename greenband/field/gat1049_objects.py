@@ -39,7 +39,7 @@ WHOLE = {
     *("PlanNo", "CycleLen", "CoordStageNo", "Offset", "StageNo", "Green", "Yellow", "AllRed", "MaxGreen", "MinGreen"),
     *("DayPlanNo", "ScheduleNo"),
 }
-LONG = 20_000  # texts beyond are not kept in memory
+LONG = 8_000  # texts beyond are not kept in memory
 
 
 def named(found: ET.Element, cross_id: str, place: str) -> tuple[str, str]:
@@ -50,21 +50,27 @@ def named(found: ET.Element, cross_id: str, place: str) -> tuple[str, str]:
     """
     found.tail = None
     text = ET.tostring(found, encoding="unicode")
-    name, owner, canonical = (_seen if len(text) < LONG else _seen.__wrapped__)(text, place)
+    try:
+        name, owner, canonical = (_seen if len(text) < LONG else _seen.__wrapped__)(text)
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from None
     if owner != cross_id:
         raise BadInput(f"{place}: {name} is of junction {owner!r}, not of {cross_id}")
     return name, canonical
 
 
-@lru_cache(maxsize=1024)  # the same object comes again as backup, answer and read-back
-def _seen(text: str, place: str) -> tuple[str, str, str]:
-    found = ET.fromstring(text)
+@lru_cache(maxsize=2000)  # the same object comes again and again, as backup, answer and read-back
+def _seen(text: str) -> tuple[str, str, str]:
+    try:
+        found = ET.fromstring(text)
+    except ET.ParseError:
+        raise BadInput("characters that XML cannot hold") from None
     if found.tag not in NUMBERS:
-        raise BadInput(f"{place}: {found.tag[:50]!r} is none of {', '.join(NUMBERS)}")
-    check_object(found, place)
+        raise BadInput(f"{found.tag[:50]!r} is none of {', '.join(NUMBERS)}")
+    check_object(found, found.tag)
     number = int(found.findtext(NUMBERS[found.tag], "0"))
     if number < 1:
-        raise BadInput(f"{place}: {found.tag} has number {number}: what is held counts from 1")
+        raise BadInput(f"{found.tag} has number {number}: what is held counts from 1")
     canonical = ET.tostring(_canonical(found), encoding="unicode")
     return f"{found.tag}.{number}", found.findtext("CrossID", ""), canonical
 

@@ -25,15 +25,15 @@ from xml.etree import ElementTree as ET
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from greenband.field.driver import Refused, Unreachable
+from greenband.field.driver import FieldError, Refused, Unreachable
 from greenband.field.gat1049_wire import (
     MAX_BYTES,
     Framing,
     Garbled,
+    Lost,
     Message,
     Operation,
     framed,
-    named_seq,
     read_frame,
 )
 from greenband.formats.gat1049_message import MAX_CHARACTERS, NO_XML, node
@@ -41,9 +41,14 @@ from greenband.formats.gat1049_message import MAX_CHARACTERS, NO_XML, node
 __all__ = ["Gat1049Session", "Platform"]
 
 LOGOUT_S = 2.0
-BACK_OFF_S = (0.1, 0.4)
+BACK_OFF_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+TRIES = 3  # of what is the junction's own: no answer, or one without sense
 EXPIRED = "SDE_Token"
 LOG = logging.getLogger(__name__)
+
+
+class Broken(Unreachable):
+    """The connection that all share broke, perhaps through no fault of this junction."""
 
 
 class Platform(BaseModel):
@@ -111,13 +116,17 @@ class Gat1049Session:
             Refused: the platform refuses, or answers what makes no sense.
         """
         wanted = node("TSCCmd", node("ObjName", kind), node("ID", cross_id), node("No", self.platform.all_numbers))
+        about, tries = f"{kind} of {cross_id}", 0
         for pause_s in BACK_OFF_S:
             try:
-                return await self._ask("Get", wanted, f"{kind} of {cross_id}")
+                return await self._ask("Get", wanted, about)
             except (Unreachable, Garbled) as error:
+                tries += not isinstance(error, Broken)
+                if tries == TRIES:
+                    raise
                 LOG.warning("asking again: %s", error)
             await asyncio.sleep(pause_s)
-        return await self._ask("Get", wanted, f"{kind} of {cross_id}")
+        return await self._ask("Get", wanted, about)
 
     async def set(self, command: ET.Element, about: str) -> tuple[ET.Element, ...]:
         """Carry out a command, once.
@@ -132,6 +141,14 @@ class Gat1049Session:
         """
         return await self._ask("Set", command, about)
 
+    def said(self, text: str) -> str:
+        """A text that the platform had a part in, as one short line without our secrets, should it repeat them."""
+        token = self._link.token if self._link is not None else ""
+        for secret in (self.platform.password.get_secret_value(), self.platform.user.get_secret_value(), token):
+            if secret:
+                text = text.replace(secret, "***")
+        return " ".join(NO_XML.sub(" ", text).split())[:300]
+
     async def _ask(self, name: Literal["Get", "Set"], content: ET.Element, about: str) -> tuple[ET.Element, ...]:
         async with self._room:
             link = await self._linked()
@@ -143,23 +160,22 @@ class Gat1049Session:
         if name == "Get" and error_type in self.platform.absent:
             return ()
         if error_type is not None:
-            raise Refused(self._said(f"{about}: the platform refuses: {_complaint(answer)}"))
+            raise Refused(self.said(f"{about}: the platform refuses: {_complaint(answer)}"))
         return self._objects(answer, name, about)
 
     def _objects(self, answer: Message, name: str, about: str) -> tuple[ET.Element, ...]:
         """What an answer to this operation holds."""
         if not answer.operations or any(operation.name != name for operation in answer.operations):
-            raise Garbled(self._said(f"{about}: the platform answers something else than {name}"))
+            raise Garbled(self.said(f"{about}: the platform answers something else than {name}"))
         return tuple(thing for operation in answer.operations for thing in operation.objects)
 
     async def _request(self, link: _Link, name: str, content: ET.Element, about: str) -> Message:
         message = Message("REQUEST", self._seq(), (Operation(name, (content,)),), link.token)
         try:
             return await link.request(message, self.platform.timeout_s)
-        except Unreachable as error:
-            raise Unreachable(self._said(f"{about}: {error}")) from None
-        except Garbled as error:
-            raise Garbled(self._said(f"{about}: {error}")) from None
+        except (Broken, Unreachable, Garbled) as error:
+            kind = next(kind for kind in (Broken, Unreachable, Garbled) if isinstance(error, kind))
+            raise kind(self.said(f"{about}: {error}")) from None
 
     async def _linked(self) -> _Link:
         """The connection; where it is broken, one attempt to make it anew serves all who wait."""
@@ -186,7 +202,7 @@ class Gat1049Session:
             user = node("SDO_User", *self._named_user(), node("Pwd", to.password.get_secret_value()))
             answer = await self._request(link, "Login", user, place)
             if _error_type(answer) is not None:
-                raise Refused(self._said(f"{place}: login refused: {_complaint(answer)}"))
+                raise Refused(self.said(f"{place}: login refused: {_complaint(answer)}"))
             self._objects(answer, "Login", f"{place}, login")
             if not answer.token or len(answer.token) > 1000 or NO_XML.search(answer.token):
                 raise Refused(f"{place}: login without a usable token")
@@ -217,21 +233,13 @@ class Gat1049Session:
             bye = Message("REQUEST", self._seq(), (logout,), link.token)
             await link.request(bye, min(LOGOUT_S, self.platform.timeout_s))
         except (Unreachable, Garbled) as error:
-            LOG.warning("logout: %s", self._said(str(error)))
+            LOG.warning("logout: %s", self.said(str(error)))
         finally:
             link.close("logged out")
             await link.gone()
 
     def _seq(self) -> str:
         return f"{datetime.datetime.now():%Y%m%d%H%M%S}{next(self._numbers) % 1_000_000:06d}"
-
-    def _said(self, text: str) -> str:
-        """A text that a platform had a part in: one short line, without our secrets, should it repeat them."""
-        token = self._link.token if self._link is not None else ""
-        for secret in (self.platform.password.get_secret_value(), self.platform.user.get_secret_value(), token):
-            if secret:
-                text = text.replace(secret, "***")
-        return " ".join(NO_XML.sub(" ", text).split())[:300]
 
 
 class _Link:
@@ -269,7 +277,7 @@ class _Link:
 
     async def _send(self, message: Message) -> None:
         if self.closed is not None:
-            raise Unreachable(f"the connection broke: {self.closed}")
+            raise Broken(f"the connection broke: {self.closed}")
         data = message.packed("TICP", "UTCS")
         if len(data.decode()) > MAX_CHARACTERS:
             raise Refused(f"a message of {len(data)} bytes; GA/T 1049 takes {MAX_CHARACTERS} characters")
@@ -279,41 +287,44 @@ class _Link:
             await self._writer.drain()
         except OSError as error:
             self.close(error.strerror or "it failed")
-            raise Unreachable(f"the connection broke: {self.closed}") from None
+            raise Broken(f"the connection broke: {self.closed}") from None
 
     async def _listen(self) -> None:
-        why: Exception = Unreachable("the connection ended")
+        why: FieldError = Broken("the connection ended")
         try:
             while True:
-                data = await read_frame(self._reader, self._platform.framing)
-                self._heard_s = self._now()
-                self._take(data)
+                try:
+                    data = await read_frame(self._reader, self._platform.framing)
+                    self._heard_s = self._now()
+                    self._take(Message.unpacked(data))
+                except Lost:
+                    raise
+                except Garbled as error:
+                    self._spoil(error)
         except EOFError:
             pass
         except OSError as error:
-            why = Unreachable(f"the connection broke: {error.strerror or 'it failed'}")
-        except Garbled as error:
+            why = Broken(f"the connection broke: {error.strerror or 'it failed'}")
+        except Lost as error:
             LOG.warning("connection given up: %s", error)
             why = error
         finally:
             self.close(str(why), why)
 
-    def _take(self, data: bytes) -> None:
-        try:
-            message = Message.unpacked(data)
-        except Garbled as error:
-            # Whose answer it was to be: whom it names, or the only one who waits. Others are not to suffer from it.
-            seq = named_seq(data)
-            waiting = [seq] if seq in self._waiting else list(self._waiting) if len(self._waiting) == 1 else []
-            LOG.warning("dropped what is no message: %s", error)
-            for one in waiting:
-                _fail(self._waiting[one], error)
-            return
+    def _take(self, message: Message) -> None:
         answer = self._waiting.get(message.seq) if message.kind in ("RESPONSE", "ERROR") else None
         if answer is None:
             LOG.debug("dropped a %s that nobody waits for", message.kind)
         elif not answer.done():
             answer.set_result(message)
+
+    def _spoil(self, error: Garbled) -> None:
+        """Tell whose answer it was to be: whom it names, or the only one who waits. Others do not suffer from it."""
+        LOG.warning("dropped what is no message: %s", error)
+        if error.seq in self._waiting:
+            _fail(self._waiting[error.seq], error)
+        elif error.seq is None and len(self._waiting) == 1:
+            _fail(next(iter(self._waiting.values())), error)
 
     async def _beat(self) -> None:
         every_s = self._platform.heartbeat_s
@@ -335,7 +346,7 @@ class _Link:
             return
         self.closed = reason
         for answer in self._waiting.values():
-            _fail(answer, error or Unreachable(f"the connection broke: {reason}"))
+            _fail(answer, error or Broken(f"the connection broke: {reason}"))
         self._writer.transport.abort()
         for task in self._tasks:
             if task is not asyncio.current_task():

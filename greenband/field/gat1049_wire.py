@@ -18,12 +18,13 @@ from xml.etree import ElementTree as ET
 from greenband.field.driver import Refused
 from greenband.formats.gat1049_message import MAX_CHARACTERS, node
 
-__all__ = ["MAX_BYTES", "Framing", "Garbled", "Kind", "Message", "Operation", "framed", "named_seq", "read_frame"]
+__all__ = ["MAX_BYTES", "Framing", "Garbled", "Kind", "Lost", "Message", "Operation", "framed", "read_frame"]
 
 Framing = Literal["length", "xml"]
 Kind = Literal["REQUEST", "RESPONSE", "PUSH", "ERROR"]
 
 MAX_BYTES = 4 * MAX_CHARACTERS
+MAX_SKIPPED = 40 * MAX_BYTES
 MAX_DEPTH = 20
 END = b"</Message>"
 KINDS: dict[str, Kind] = {"REQUEST": "REQUEST", "RESPONSE": "RESPONSE", "PUSH": "PUSH", "ERROR": "ERROR"}
@@ -32,7 +33,18 @@ NAME = re.compile("[A-Za-z]{1,20}")
 
 
 class Garbled(Refused):
-    """What came is no message of GA/T 1049. It says nothing of whether a request was carried out."""
+    """What came is no message of GA/T 1049. It says nothing of whether a request was carried out.
+
+    ``seq`` is the request that it would have answered, where that can be seen.
+    """
+
+    def __init__(self, reason: str, seq: str | None = None) -> None:
+        super().__init__(reason)
+        self.seq = seq
+
+
+class Lost(Garbled):
+    """Where the next message begins cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,14 @@ class Message:
         Raises:
             Garbled: it is no message, or too long, or brings a document type declaration.
         """
-        root = _root(data)
+        try:
+            return cls._unpacked(_root(data))
+        except Garbled as error:
+            found = set(SEQ.findall(data))
+            raise Garbled(str(error), found.pop().decode() if len(found) == 1 else None) from None
+
+    @classmethod
+    def _unpacked(cls, root: ET.Element) -> Message:
         kind, seq, body = root.findtext("Type", "").strip(), root.findtext("Seq", "").strip(), root.find("Body")
         if root.tag != "Message" or kind not in KINDS or body is None:
             raise Garbled("not a GA/T 1049 message: it lacks Message, Type or Body")
@@ -117,12 +136,6 @@ def _root(data: bytes) -> ET.Element:
     return root
 
 
-def named_seq(data: bytes) -> str | None:
-    """The Seq that broken bytes name, if they name just one."""
-    found = set(SEQ.findall(data))
-    return found.pop().decode() if len(found) == 1 else None
-
-
 def framed(data: bytes, framing: Framing) -> bytes:
     """A message as it goes over the connection."""
     return struct.pack(">I", len(data)) + data if framing == "length" else data + b"\n"
@@ -134,14 +147,32 @@ async def read_frame(reader: asyncio.StreamReader, framing: Framing) -> bytes:
     Raises:
         EOFError: the connection ended.
         OSError: it broke.
-        Garbled: what comes is too long; where the next message begins is not known.
+        Garbled: it was too long, and was skipped; the next one may be read.
+        Lost: it is so long that the connection is of no more use.
     """
-    if framing == "length":
-        (length,) = struct.unpack(">I", await reader.readexactly(4))
-        if not 0 < length <= MAX_BYTES:
-            raise Garbled(f"a message of {length} bytes")
+    return await (_read_counted(reader) if framing == "length" else _read_bare(reader))
+
+
+async def _read_counted(reader: asyncio.StreamReader) -> bytes:
+    (length,) = struct.unpack(">I", await reader.readexactly(4))
+    if length > MAX_SKIPPED:
+        raise Lost(f"a message of {length} bytes")
+    if length <= MAX_BYTES:
         return await reader.readexactly(length)
-    try:
-        return await reader.readuntil(END)
-    except asyncio.LimitOverrunError:
-        raise Garbled(f"a message of more than {MAX_BYTES} bytes") from None
+    for left in range(length, 0, -MAX_BYTES):
+        await reader.readexactly(min(left, MAX_BYTES))
+    raise Garbled(f"a message of {length} bytes")
+
+
+async def _read_bare(reader: asyncio.StreamReader) -> bytes:
+    skipped = 0
+    while skipped <= MAX_SKIPPED:
+        try:
+            data = await reader.readuntil(END)
+        except asyncio.LimitOverrunError as error:
+            skipped += len(await reader.readexactly(error.consumed))
+            continue
+        if skipped:
+            raise Garbled(f"a message of {skipped + len(data)} bytes")
+        return data
+    raise Lost(f"a message of more than {skipped} bytes")

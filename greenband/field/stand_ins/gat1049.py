@@ -23,7 +23,7 @@ from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput
 from greenband.field.gat1049_objects import NUMBERS, named, renumbered
-from greenband.field.gat1049_wire import MAX_BYTES, Framing, Garbled, Message, Operation, framed, named_seq, read_frame
+from greenband.field.gat1049_wire import MAX_BYTES, Framing, Garbled, Lost, Message, Operation, framed, read_frame
 from greenband.files import write_text
 from greenband.formats.gat1049_message import check_object, node
 
@@ -44,7 +44,7 @@ class Faults:
 
     The n-th Set counts from 1 and by junction; 0 never comes. ``drop_at_set`` breaks the connection before it is
     carried out, ``drop_after_set`` after that, ``lose_set`` carries it out without an answer; from ``silent_from_set``
-    on nothing is carried out or answered.
+    on nothing is carried out or answered; ``corrupt_set`` is stored with another name.
     """
 
     latency_s: float = 0.0
@@ -54,8 +54,8 @@ class Faults:
     drop_after_set: int = 0
     lose_set: int = 0
     silent_from_set: int = 0
+    corrupt_set: int = 0
     refuse: frozenset[str] = frozenset()
-    corrupt: bool = False
     renumber: bool = False
     untidy: bool = False
     replay: bool = False
@@ -184,15 +184,24 @@ class PlatformStandIn:
         try:
             while True:
                 async with asyncio.timeout(self._idle_s):
-                    data = await read_frame(reader, self._framing)
+                    data = await self._received(reader)
                 await room.acquire()
                 self._begin(self._handle(peer, data, room))
         except (OSError, EOFError, TimeoutError) as error:
             LOG.debug("connection over: %s", type(error).__name__)
-        except Garbled as error:
+        except Lost as error:
             self._refused(str(error))
         finally:
             peer.writer.transport.abort()
+
+    async def _received(self, reader: asyncio.StreamReader) -> bytes:
+        while True:
+            try:
+                return await read_frame(reader, self._framing)
+            except Lost:
+                raise
+            except Garbled as error:
+                self._refused(str(error))
 
     async def _handle(self, peer: _Peer, data: bytes, room: asyncio.Semaphore) -> None:
         try:
@@ -207,7 +216,7 @@ class PlatformStandIn:
             request = Message.unpacked(data)
         except Garbled as error:
             self._refused(str(error))
-            unnamed = Message("ERROR", named_seq(data) or "0" * 20, (_error("", "SDE_MsgType", str(error)),))
+            unnamed = Message("ERROR", error.seq or "0" * 20, (_error("", "SDE_MsgType", str(error)),))
             await self._send(peer, unnamed)
             return
         if request.kind != "REQUEST":
@@ -339,19 +348,19 @@ class PlatformStandIn:
         assert param is not None, "the schema wants it"
         cross_id, number = param.findtext("CrossID", ""), int(param.findtext(NUMBERS[kind], "0"))
         objects = self._of(cross_id).objects
-        if f"{kind}.{number}" in faults.refuse:
-            raise _No(kind, "SDE_NotAllow", "this one is not to be changed")
         if oper == "1":
             number = self._new_number(kind, number, objects, faults)
             param = renumbered(param, number)
         name = f"{kind}.{number}"
+        if name in faults.refuse:
+            raise _No(name, "SDE_NotAllow", "this one is not to be changed")
         if (name in objects) != (oper != "1"):
             raise _No(name, "1002" if oper != "1" else "SDE_Failure", "there is no such object, or it is there already")
         after = {**objects, name: param}
         if oper == "3":
             del after[name]
         _check(after, param if oper != "3" else None)
-        if faults.corrupt and oper != "3":
+        if self.sets[cross_id] == faults.corrupt_set and oper != "3":
             after[name] = _corrupted(param)
         self._of(cross_id).objects = after
         self._keep()
@@ -437,7 +446,7 @@ def _check(objects: Mapping[str, ET.Element], changed: ET.Element | None) -> Non
 
 
 def _corrupted(param: ET.Element) -> ET.Element:
-    """Another value in the last field."""
+    """With another name."""
     made = ET.fromstring(ET.tostring(param))
     name = next(found for found in made if found.tag.endswith("Name"))
     name.text = f"{name.text or ''}?"
