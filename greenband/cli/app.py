@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from greenband.cli.field_app import field
 from greenband.errors import GreenbandError
 
 __all__ = ["app", "main"]
@@ -360,6 +361,9 @@ def results(
     from greenband.cli import results as command
 
     command.run(runs, plot, json)
+
+
+app.add_typer(field, name="field")
 
 
 @app.command()

@@ -29,7 +29,7 @@ from greenband.formats.json import write as write_plan
 from greenband.plan.model import PlanSet
 from greenband.plan.rules import load_profile, load_waivers
 
-__all__ = ["Options", "pull", "push", "rollback", "verify"]
+__all__ = ["Options", "Rules", "pull", "push", "rollback", "verify"]
 
 MOST_LINES = 12  # of changes at one controller
 LAST = "last"
@@ -65,6 +65,29 @@ class Options:
         return desk
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What a plan is held against before it is sent."""
+
+    profile: str = "cn"
+    waivers: Path | None = None
+    scenario: str | None = None
+
+    def lawful(self, path: Path) -> PlanSet:
+        """A plan that breaks none of them; others are never sent."""
+        plans = read_whole(path, self.scenario)
+        accepted = load_waivers(self.waivers) if self.waivers else []
+        findings = judged(plans, self.scenario, load_profile(self.profile), accepted)
+        if broken := [finding for finding in findings if counts(finding)]:
+            first = broken[0]
+            raise BadInput(
+                f"{path}: breaks {len(broken)} rules of profile {self.profile}, such as {first.rule} at"
+                f" {first.junction} {first.plan} {first.place}: {first.measured}, required {first.required};"
+                f" greenband check {path} tells all of them"
+            )
+        return plans
+
+
 class _Nothing:
     """A record of nothing, for dry runs."""
 
@@ -81,13 +104,11 @@ class _Nothing:
 def push(
     path: Path | None,
     options: Options,
+    rules: Rules,
     *,
-    scenario: str | None = None,
-    yes: bool = False,
-    dry_run: bool = False,
-    resume: str | None = None,
-    profile: str = "cn",
-    waivers: Path | None = None,
+    yes: bool,
+    dry_run: bool,
+    resume: str | None,
 ) -> bool:
     """Download a plan, or go on with a batch; whether every controller holds and runs it."""
     if (path is None) == (resume is None):
@@ -95,7 +116,7 @@ def push(
     desk = options.desk()
     if path is None:
         return _resumed(desk, options, resume)
-    plans = _lawful(path, scenario, profile, waivers)
+    plans = rules.lawful(path)
     targets = _of(desk, plans)
     if dry_run:
         return _shown(desk, options, plans, targets)
@@ -107,7 +128,7 @@ def push(
         return _summary(desk, outcomes, batch, journal)
 
 
-def verify(path: Path, options: Options, *, scenario: str | None = None) -> bool:
+def verify(path: Path, options: Options, scenario: str | None) -> bool:
     """Whether every controller holds a plan and runs it; nothing is written to them."""
     desk = options.desk()
     plans = read_whole(path, scenario)
@@ -119,7 +140,7 @@ def verify(path: Path, options: Options, *, scenario: str | None = None) -> bool
         return _summary(desk, outcomes, batch, journal)
 
 
-def rollback(batch: str, options: Options, *, yes: bool = False, dry_run: bool = False) -> bool:
+def rollback(batch: str, options: Options, *, yes: bool, dry_run: bool) -> bool:
     """Bring controllers back to what they held when a batch read them; whether all are."""
     desk = options.desk()
     with desk.records.lock("rollback"), desk.records.journal(desk.secrets) as journal:
@@ -134,7 +155,7 @@ def rollback(batch: str, options: Options, *, yes: bool = False, dry_run: bool =
         return _summary(desk, outcomes, own, journal)
 
 
-def pull(options: Options, *, like: Path | None = None, scenario: str | None = None, dry_run: bool = False) -> bool:
+def pull(options: Options, like: Path | None, scenario: str | None, *, dry_run: bool) -> bool:
     """Keep what every controller holds, as a plan too where it can be read as one; whether all could be read."""
     desk = options.desk()
     targets, plans = desk.everything(), read_whole(like, scenario) if like else None
@@ -161,19 +182,6 @@ def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet
         err.print(f"{junction}: no plan file: {error}", markup=False, soft_wrap=True)
     else:
         write_plan(found, desk.records.folder / batch / f"{junction}.plan.json")
-
-
-def _lawful(path: Path, scenario: str | None, profile: str, waivers: Path | None) -> PlanSet:
-    """A plan that breaks no rule; others are never sent."""
-    plans = read_whole(path, scenario)
-    findings = judged(plans, scenario, load_profile(profile), load_waivers(waivers) if waivers else [])
-    if broken := [finding for finding in findings if counts(finding)]:
-        first = broken[0]
-        raise BadInput(
-            f"{path}: breaks {len(broken)} rules of profile {profile}, such as {first.rule} at {first.junction}"
-            f" {first.plan} {first.place}: {first.measured}, required {first.required}; greenband check tells all"
-        )
-    return plans
 
 
 def _of(desk: Desk, plans: PlanSet) -> list[Target]:

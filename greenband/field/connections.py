@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from pydantic import SecretStr
@@ -83,27 +82,38 @@ class Connections:
                 self._sessions[place.name] = Gat1049Session(speech)
             return partial(Gat1049Driver, self._sessions[place.name], one.cross_id)
         assert isinstance(one, NtcipV3 | NtcipV2c)
-        access = Access(
-            host=one.address,
-            port=one.port,
-            version=one.version,
-            timeout_s=one.timeout_s,
-            retries=one.retries,
-            per_message=one.max_objects,
-            pause_s=one.pause_s,
-            community=found.get("community"),
-            auth=found.get("auth"),
-            private=found.get("privacy"),
-        )
-        return partial(
-            NtcipDriver, _encrypted(access, one) if isinstance(one, NtcipV3) else access, _limits(one.limits)
-        )
+        access = _access(one, found) if isinstance(one, NtcipV3) else _unencrypted(one, found)
+        return partial(NtcipDriver, access, _limits(one.limits))
 
 
-def _encrypted(access: Access, one: NtcipV3) -> Access:
-    """The access with what SNMPv3 has beyond version 2c."""
-    engine = bytes.fromhex(one.engine_id) if one.engine_id else None
-    return replace(access, user=one.user, auth_protocol=one.auth_protocol, privacy=one.privacy_protocol, engine=engine)
+def _access(one: NtcipV3, found: Mapping[str, SecretStr]) -> Access:
+    return Access(
+        host=one.address,
+        port=one.port,
+        user=one.user,
+        auth=found["auth"],
+        private=found["privacy"],
+        auth_protocol=one.auth_protocol,
+        privacy=one.privacy_protocol,
+        engine=bytes.fromhex(one.engine_id) if one.engine_id else None,
+        timeout_s=one.timeout_s,
+        retries=one.retries,
+        per_message=one.max_objects,
+        pause_s=one.pause_s,
+    )
+
+
+def _unencrypted(one: NtcipV2c, found: Mapping[str, SecretStr]) -> Access:
+    return Access(
+        host=one.address,
+        port=one.port,
+        version="2c",
+        community=found["community"],
+        timeout_s=one.timeout_s,
+        retries=one.retries,
+        per_message=one.max_objects,
+        pause_s=one.pause_s,
+    )
 
 
 def _limits(limits: Limits) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """Signal controllers that speak NTCIP 1202 (2004) over SNMP: their timing tables are read and downloaded.
 
-The tables are those of ``greenband.formats.ntcip``. Beyond them a download clears what would stand in their way: rows
-of the schedule that are in force, and events of the day plans that the plan has no more. A controller with phases that
-the plan does not know is refused, as nobody knows what they would do.
+The tables are those of ``greenband.formats.ntcip``. Beyond them a download clears what would stand in their way:
+patterns in use and rows of the schedule in force that the plan does not have, and more events in its day plans. A
+controller with phases that the plan does not know is refused, as nobody knows what they would do.
 
 Source: MIB texts of NTCIP 1202:2004 v02.18 and NTCIP 1201:2005 v02.27.
 """
@@ -56,6 +56,7 @@ CLOCK = {
 NO_SUMMER_TIME = 2  # globalDaylightSaving
 EPOCH = datetime.datetime(1970, 1, 1)
 NO_ACTION = "0.0"
+CYCLE = "patternCycleTime"
 SCHEDULE = ("timeBaseScheduleMonth", "timeBaseScheduleDay", "timeBaseScheduleDate", "timeBaseScheduleDayPlan")
 WORD = 2**32 - 1
 RIGHT: Mapping[str, type] = {"integer": int, "octets": bytes, "oid": str}
@@ -122,7 +123,9 @@ class NtcipDriver:
         limits = await self._asked_limits()
         check_rows(objects, limits)
         await self._knows_all_phases(objects, limits)
-        cleared = {**await self._schedule_cleared(objects, limits), **await self._events_cleared(objects, limits)}
+        cleared = await self._patterns_cleared(objects, limits)
+        cleared |= await self._schedule_cleared(objects, limits)
+        cleared |= await self._events_cleared(objects, limits)
         target = Holding({**wanted.objects, **cleared})
         return await self.read(target), target
 
@@ -245,6 +248,13 @@ class NtcipDriver:
         used = [str(n) for n, (ring, options) in zip(others, names, strict=True) if held[ring] and held[options] & 1]
         if used:
             raise Refused(f"phases {', '.join(used)} are in use there, and the plan does not know them")
+
+    async def _patterns_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
+        """Patterns in use beyond the plan's, with no cycle: with the plan's phases they may contradict themselves."""
+        known = {item.index[0] for item in objects if item.column.name == CYCLE}
+        others = (number for number in range(1, limit(limits, "maxPatterns") + 1) if number not in known)
+        cycles = await self._numbers(f"{CYCLE}.{number}" for number in others)
+        return {name: "0" for name, cycle_s in cycles.items() if cycle_s}
 
     async def _schedule_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
         """Rows of the schedule in force beyond the plan's, with everything 0."""
