@@ -56,6 +56,7 @@ CLOCK = {
 NO_SUMMER_TIME = 2  # globalDaylightSaving
 EPOCH = datetime.datetime(1970, 1, 1)
 NO_ACTION = "0.0"
+EVENT_TIMES = ("dayPlanHour", "dayPlanMinute")
 SCHEDULE = ("timeBaseScheduleMonth", "timeBaseScheduleDay", "timeBaseScheduleDate", "timeBaseScheduleDayPlan")
 WORD = 2**32 - 1
 RIGHT: Mapping[str, type] = {"integer": int, "octets": bytes, "oid": str}
@@ -257,16 +258,17 @@ class NtcipDriver:
         return {f"{column}.{row}": "0" for row in force for column in SCHEDULE}
 
     async def _events_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
-        """Events of the plan's day plans beyond the plan's, without an action."""
+        """Events of the plan's day plans beyond the plan's: without an action, their times as they are."""
         known = {item.index for item in objects if item.column.name == "dayPlanActionNumberOID"}
         events = range(1, limit(limits, "maxDayPlanEvents") + 1)
         days = dict.fromkeys(day for day, _ in sorted(known))
-        others = [(day, event) for day in days for event in events if (day, event) not in known]
-        items = [_object(f"dayPlanActionNumberOID.{day}.{event}", NO_ACTION) for day, event in others]
+        others = [f"{day}.{event}" for day in days for event in events if (day, event) not in known]
+        items = [_object(f"dayPlanActionNumberOID.{other}", NO_ACTION) for other in others]
         values = await self._session.get([item.oid for item in items], optional=True)
-        return {
-            item.name: NO_ACTION for item, value in zip(items, values, strict=True) if value not in (None, NO_ACTION)
-        }
+        used = [other for other, value in zip(others, values, strict=True) if value not in (None, NO_ACTION)]
+        times = await self._numbers(f"{column}.{event}" for event in used for column in EVENT_TIMES)
+        actions = {f"dayPlanActionNumberOID.{event}": NO_ACTION for event in used}
+        return {name: str(number) for name, number in times.items()} | actions
 
     async def _numbers(self, names: Iterable[str]) -> dict[str, int]:
         """What it holds at these objects, 0 at missing ones."""
