@@ -40,7 +40,7 @@ from greenband.formats.ntcip_objects import (
     columns,
 )
 from greenband.formats.ntcip_rings import PHASES
-from greenband.formats.ntcip_tables import NtcipTables, column_of, object_of
+from greenband.formats.ntcip_tables import NtcipTables, column_of, object_of, place_of
 from greenband.plan.model import PlanSet
 
 __all__ = ["NtcipDriver", "wanted"]
@@ -134,9 +134,10 @@ class NtcipDriver:
             Unreachable: no answer.
             Refused: there is no such object, or it answered something else.
         """
-        objects = [_object(name, text) for name, text in names.objects.items()]
-        values = await self._session.get([item.oid for item in objects])
-        return Holding({item.name: self._text(item, value) for item, value in zip(objects, values, strict=True)})
+        items = [_place(name) for name in names.objects]
+        values = await self._session.get([item.oid for item in items])
+        texts = (self._text(item, value) for item, value in zip(items, values, strict=True))
+        return Holding(dict(zip(names.objects, texts, strict=True)))
 
     async def everything(self) -> Holding:
         """All tables that plans have, without rows that nothing calls for.
@@ -206,6 +207,7 @@ class NtcipDriver:
         Raises:
             Unreachable: no answer.
             Refused: it would not.
+            Unclear: it stopped answering on the way.
         """
         await self._transaction.discard()
 
@@ -263,7 +265,7 @@ class NtcipDriver:
         events = range(1, limit(limits, "maxDayPlanEvents") + 1)
         days = dict.fromkeys(day for day, _ in sorted(known))
         others = [f"{day}.{event}" for day in days for event in events if (day, event) not in known]
-        items = [_object(f"dayPlanActionNumberOID.{other}", NO_ACTION) for other in others]
+        items = [_place(f"dayPlanActionNumberOID.{other}") for other in others]
         values = await self._session.get([item.oid for item in items], optional=True)
         used = [other for other, value in zip(others, values, strict=True) if value not in (None, NO_ACTION)]
         times = await self._numbers(f"{column}.{event}" for event in used for column in EVENT_TIMES)
@@ -272,7 +274,7 @@ class NtcipDriver:
 
     async def _numbers(self, names: Iterable[str]) -> dict[str, int]:
         """What it holds at these objects, 0 at missing ones."""
-        items = [_object(name, "0") for name in names]
+        items = [_place(name) for name in names]
         values = await self._session.get([item.oid for item in items], optional=True)
         pairs = zip(items, values, strict=True)
         return {item.name: 0 if value is None else int(self._text(item, value)) for item, value in pairs}
@@ -328,6 +330,14 @@ def _numbers_of(objects: Iterable[NtcipObject], name: str) -> set[int]:
 def _object(name: str, text: str) -> NtcipObject:
     try:
         return object_of(name, text)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _place(name: str) -> NtcipObject:
+    """An object whose value is not known yet."""
+    try:
+        return NtcipObject(*place_of(name), 0)
     except ValueError as error:
         raise Refused(str(error)) from error
 

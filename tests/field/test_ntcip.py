@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import pytest
@@ -82,7 +83,7 @@ class Controller:
             chunk = pairs[start : start + self.per_message]
             for attempt in range(tries):
                 try:
-                    self._act(lambda chunk=chunk: self._set(chunk), sets=True)
+                    self._act(partial(self._set, chunk), sets=True)
                     break
                 except Unreachable:
                     if attempt == tries - 1:
@@ -114,7 +115,7 @@ class Controller:
         self.state, self.buffer, self.boots = NORMAL, {}, self.boots + 1
 
     def _held(self, oid: str, optional: bool) -> Value:
-        own = {DATABASE: self.state, VERIFY_STATUS: self.status, VERIFY_ERROR: self.complaint}
+        own: dict[str, Value] = {DATABASE: self.state, VERIFY_STATUS: self.status, VERIFY_ERROR: self.complaint}
         if oid in own:
             return own[oid]
         if oid == FREE and self.busy:
@@ -193,7 +194,7 @@ def test_a_download_is_buffered_verified_and_taken_over(monkeypatch: pytest.Monk
     assert holds(controller, NEW)
     assert controller.state == NORMAL
     assert controller.memory[object_of(DATES, "0").oid] == -2  # INTEGER has a sign in SNMP
-    read = run(lambda: driver(controller, monkeypatch).read(Holding(OLD)))
+    read = run(lambda: driver(controller, monkeypatch).read(Holding(dict.fromkeys(OLD, "?"))))
     assert dict(read.objects) == NEW
 
 
@@ -263,7 +264,7 @@ def test_one_fault_at_any_request_is_told_rightly(monkeypatch: pytest.MonkeyPatc
     said = set()
     for number in range(25):
         controller = Controller(oids(OLD), {number: fault}, v3=v3)
-        outcome = run(lambda controller=controller: _written(controller, monkeypatch))
+        outcome = run(partial(_written, controller, monkeypatch))
         said.add(outcome)
         if v3 or not fault.startswith("restart"):  # SNMPv2c cannot tell it, so that some may be set at once
             assert holds(controller, OLD) or holds(controller, NEW), (number, fault)
@@ -278,7 +279,7 @@ def test_one_fault_at_any_request_is_told_rightly(monkeypatch: pytest.MonkeyPatc
 def test_two_faults_are_told_rightly(monkeypatch: pytest.MonkeyPatch, faults: tuple[str, str]) -> None:
     for one, other in itertools.combinations(range(16), 2):
         controller = Controller(oids(OLD), {one: faults[0], other: faults[1]})
-        run(lambda controller=controller: _written(controller, monkeypatch))
+        run(partial(_written, controller, monkeypatch))
         assert holds(controller, OLD) or holds(controller, NEW), (one, other)
 
 
@@ -287,7 +288,7 @@ def test_silence_is_unreachable_before_and_unclear_once_begun(monkeypatch: pytes
     run(lambda: driver(well, monkeypatch).write(Holding(NEW)))
     for number in range(well.requests):
         controller = Controller(oids(OLD), dict.fromkeys(range(number, 100), "request lost"))
-        said = run(lambda controller=controller: _written(controller, monkeypatch))
+        said = run(partial(_written, controller, monkeypatch))
         assert said == ("Unreachable" if number < 2 else "Unclear")  # a word and the state are read before
 
 
@@ -310,7 +311,7 @@ def test_a_command_that_comes_late_does_not_half_write(monkeypatch: pytest.Monke
                 return real(answer, sets=sets)
 
             monkeypatch.setattr(controller, "_act", act)
-            run(lambda controller=controller: _written(controller, monkeypatch))
+            run(partial(_written, controller, monkeypatch))
             assert holds(controller, OLD) or holds(controller, NEW), (number, later)
 
 
@@ -364,7 +365,7 @@ def full(**more: Value) -> Controller:
 
 def test_what_stands_in_the_way_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     before, target = run(lambda: driver(full(), monkeypatch).prepared(Holding(PLAN)))
-    cleared = {name: "0" for name in (*ROW_2, "timeBaseScheduleDayPlan.2")} | {"dayPlanActionNumberOID.1.2": "0.0"}
+    cleared = dict.fromkeys((*ROW_2, "timeBaseScheduleDayPlan.2"), "0") | {"dayPlanActionNumberOID.1.2": "0.0"}
     assert dict(target.objects) == PLAN | cleared | {"dayPlanHour.1.2": "9", "dayPlanMinute.1.2": "45"}
     assert list(target.objects)[: len(PLAN)] == list(PLAN)
     assert dict(target.changed_from(before).objects) == cleared
