@@ -40,7 +40,7 @@ from greenband.formats.ntcip_objects import (
     columns,
 )
 from greenband.formats.ntcip_rings import PHASES
-from greenband.formats.ntcip_tables import NtcipTables, column_of, object_of
+from greenband.formats.ntcip_tables import NtcipTables, column_of, object_of, place_of
 from greenband.plan.model import PlanSet
 
 __all__ = ["NtcipDriver", "wanted"]
@@ -57,6 +57,7 @@ NO_SUMMER_TIME = 2  # globalDaylightSaving
 EPOCH = datetime.datetime(1970, 1, 1)
 NO_ACTION = "0.0"
 CYCLE = "patternCycleTime"
+EVENT_TIMES = ("dayPlanHour", "dayPlanMinute")
 SCHEDULE = ("timeBaseScheduleMonth", "timeBaseScheduleDay", "timeBaseScheduleDate", "timeBaseScheduleDayPlan")
 WORD = 2**32 - 1
 RIGHT: Mapping[str, type] = {"integer": int, "octets": bytes, "oid": str}
@@ -136,9 +137,10 @@ class NtcipDriver:
             Unreachable: no answer.
             Refused: there is no such object, or it answered something else.
         """
-        objects = [_object(name, text) for name, text in names.objects.items()]
-        values = await self._session.get([item.oid for item in objects])
-        return Holding({item.name: self._text(item, value) for item, value in zip(objects, values, strict=True)})
+        items = [_place(name) for name in names.objects]
+        values = await self._session.get([item.oid for item in items])
+        texts = (self._text(item, value) for item, value in zip(items, values, strict=True))
+        return Holding(dict(zip(names.objects, texts, strict=True)))
 
     async def everything(self) -> Holding:
         """All tables that plans have, without rows that nothing calls for.
@@ -208,6 +210,7 @@ class NtcipDriver:
         Raises:
             Unreachable: no answer.
             Refused: it would not.
+            Unclear: it stopped answering on the way.
         """
         await self._transaction.discard()
 
@@ -267,20 +270,21 @@ class NtcipDriver:
         return {f"{column}.{row}": "0" for row in force for column in SCHEDULE}
 
     async def _events_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
-        """Events of the plan's day plans beyond the plan's, without an action."""
+        """Events of the plan's day plans beyond the plan's: without an action, their times as they are."""
         known = {item.index for item in objects if item.column.name == "dayPlanActionNumberOID"}
         events = range(1, limit(limits, "maxDayPlanEvents") + 1)
         days = dict.fromkeys(day for day, _ in sorted(known))
-        others = [(day, event) for day in days for event in events if (day, event) not in known]
-        items = [_object(f"dayPlanActionNumberOID.{day}.{event}", NO_ACTION) for day, event in others]
+        others = [f"{day}.{event}" for day in days for event in events if (day, event) not in known]
+        items = [_place(f"dayPlanActionNumberOID.{other}") for other in others]
         values = await self._session.get([item.oid for item in items], optional=True)
-        return {
-            item.name: NO_ACTION for item, value in zip(items, values, strict=True) if value not in (None, NO_ACTION)
-        }
+        used = [other for other, value in zip(others, values, strict=True) if value not in (None, NO_ACTION)]
+        times = await self._numbers(f"{column}.{event}" for event in used for column in EVENT_TIMES)
+        actions = {f"dayPlanActionNumberOID.{event}": NO_ACTION for event in used}
+        return {name: str(number) for name, number in times.items()} | actions
 
     async def _numbers(self, names: Iterable[str]) -> dict[str, int]:
         """What it holds at these objects, 0 at missing ones."""
-        items = [_object(name, "0") for name in names]
+        items = [_place(name) for name in names]
         values = await self._session.get([item.oid for item in items], optional=True)
         pairs = zip(items, values, strict=True)
         return {item.name: 0 if value is None else int(self._text(item, value)) for item, value in pairs}
@@ -336,6 +340,14 @@ def _numbers_of(objects: Iterable[NtcipObject], name: str) -> set[int]:
 def _object(name: str, text: str) -> NtcipObject:
     try:
         return object_of(name, text)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _place(name: str) -> NtcipObject:
+    """An object whose value is not known yet."""
+    try:
+        return NtcipObject(*place_of(name), 0)
     except ValueError as error:
         raise Refused(str(error)) from error
 

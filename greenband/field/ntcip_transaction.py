@@ -76,6 +76,7 @@ class Transaction:
     def __init__(self, session: Conversation, waits: Waits) -> None:
         self._session = session
         self._waits = waits
+        self._told_twice = False  # then one of the two may be heard late, and lead back from done
 
     async def state(self) -> State:
         """The state that the controller is in.
@@ -96,6 +97,7 @@ class Transaction:
         if (state := await self.state()) is not State.NORMAL:
             raise Refused(f"a transaction is open already (state {state.name.lower()})")
         self._session.pin()
+        self._told_twice = False
         await self._told(State.TRANSACTION, {State.TRANSACTION})
         try:
             await self._filled(pairs)
@@ -135,6 +137,7 @@ class Transaction:
                 if attempt == 0:
                     raise
                 failure = error  # perhaps because an earlier try has been heard after all
+            self._told_twice = True
             if await self._state_after(failure) in reached:
                 return None
         raise failure
@@ -177,36 +180,38 @@ class Transaction:
 
     async def _abandoned(self, error: FieldError) -> NoReturn:
         """Discard after a failure, and say what is held now."""
-        try:
-            by_itself = await self.state() is State.NORMAL
-            await self.discard()
-        except FieldError as second:
-            raise Unclear(f"{error}; and the transaction could not be discarded: {second}") from error
+        by_itself = await self._discarded(error) is State.NORMAL
         if by_itself and not isinstance(error, Restarted):  # then what followed was not buffered
             raise Unclear(f"{error}; it left the transaction by itself") from error
         raise Refused(f"{error}; discarded, it holds what it held") from error
 
+    async def _discarded(self, error: FieldError) -> State:
+        """Discard after a failure; the state that it was in."""
+        try:
+            state = await self.state()
+            await self.discard()
+        except FieldError as second:
+            raise Unclear(f"{error}; and the transaction could not be discarded: {second}") from error
+        return state
+
     async def _taken_over(self, pairs: Sequence[tuple[str, Value]]) -> None:
         """From done to normal, by which the buffer is taken over."""
-        failure: FieldError = Refused("it does not take over what it has verified")
+        failure: FieldError = Refused("it did not take over what it had verified")
         for _ in range(self._waits.tries):
-            lost = True
             try:
                 await self._session.set([(DATABASE, int(State.NORMAL))])
-                lost = False
             except FieldError as error:
-                failure = error
+                failure, self._told_twice = error, True
             state = await self._state_after(failure)
-            if state is State.NORMAL:
-                if lost:
-                    await self._compared(pairs, failure)
+            if state is State.NORMAL and not self._told_twice:
                 return
             if state is not State.DONE:
                 break
-        await self._abandoned(failure)
+        await self._discarded(failure)
+        await self._compared(pairs, failure)
 
     async def _compared(self, pairs: Sequence[tuple[str, Value]], failure: FieldError) -> None:
-        """Normal again, and nobody said by which way: see what is held."""
+        """Normal again, and not known by which way: see what is held."""
         try:
             held = await self._session.get([name for name, _ in pairs])
         except FieldError as error:

@@ -303,6 +303,8 @@ class SnmpSession:
                     return request.answer.result()
         finally:
             self._request = None
+            if not request.answer.cancel():
+                request.answer.exception()  # seen, even if the waiting was cancelled
         raise self._silence(request, time.monotonic() - started)
 
     def _silence(self, request: _Request, waited_s: float) -> FieldError:

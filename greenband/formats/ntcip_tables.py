@@ -27,7 +27,7 @@ from greenband.formats.ntcip_objects import (
     rows_of,
 )
 
-__all__ = ["NtcipTables", "column_of", "object_of"]
+__all__ = ["NtcipTables", "column_of", "object_of", "place_of"]
 
 FREE, FLASH = 254, 255  # patterns that are none
 RECORDS: Mapping[str, type] = {  # in the order in which they are set, each after what it refers to
@@ -137,7 +137,7 @@ def object_of(name: str, text: str) -> NtcipObject:
     Raises:
         ValueError: there is no object of this name, or the text is not of its syntax.
     """
-    column, index = _place(name)
+    column, index = place_of(name)
     try:
         return NtcipObject(column, index, parsed(column, text))
     except ValueError as error:
@@ -145,7 +145,12 @@ def object_of(name: str, text: str) -> NtcipObject:
 
 
 @lru_cache(maxsize=1 << 14)
-def _place(name: str) -> tuple[Column, Index]:
+def place_of(name: str) -> tuple[Column, Index]:
+    """The column and the index that an ``NtcipObject.name`` is made of.
+
+    Raises:
+        ValueError: there is no object of this name.
+    """
     head, _, rest = name.partition(".")
     parts = rest.split(".")
     if head in BY_NAME and all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):

@@ -20,7 +20,7 @@ from greenband.formats.ntcip_checks import complaints
 from greenband.formats.ntcip_objects import ScheduleRow as Row
 from greenband.formats.ntcip_plans import plans_of
 from greenband.formats.ntcip_schedule import schedule_rows
-from greenband.formats.ntcip_tables import NtcipTables
+from greenband.formats.ntcip_tables import NtcipTables, object_of, place_of
 from greenband.plan.blocks import greens_of_stages
 from greenband.plan.calendar import DayPlan, ScheduleRow, Switch, day_plan_on
 from greenband.plan.describe import junctions
@@ -670,3 +670,30 @@ def test_tables_that_are_no_plans_are_refused_with_the_reason(
     plans = plan_set(schedule=WEEK)
     with pytest.raises(BadInput, match=f"junction X: .*{reason}"):
         plans_of(change(ntcip.tables(plans, "X")), "X", plans)
+
+
+def test_objects_are_found_again_by_name_and_text() -> None:
+    for item in ntcip.objects(plan_set(junction(walk=True)), "X"):
+        assert object_of(item.name, item.text) == item
+        assert place_of(item.name) == (item.column, item.index)
+    assert object_of("patternSplitNumber.9", "0").value == 0  # held by controllers, out of range
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("sysDescr.0", "1", "no object"),
+        ("splitTime", "1", "no object"),
+        ("splitTime.1", "1", "no object"),
+        ("splitTime.1.0", "1", "no object"),
+        ("splitTime.01.1", "1", "no object"),
+        ("splitTime.1.1.1", "1", "no object"),
+        ("splitTime.1.x", "1", "no object"),
+        ("splitTime.1.1", "-1", "no whole number"),
+        ("sequenceData.1.1", "1 2", "hexadecimal"),
+        ("dayPlanActionNumberOID.1.1", "1", "no OID"),
+    ],
+)
+def test_names_and_texts_that_are_none(name: str, text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        object_of(name, text)
