@@ -41,6 +41,9 @@ class Fake:
     async def prepared(self, wanted: Holding) -> tuple[Holding, Holding]:
         return Holding({name: self.memory[name] for name in wanted.objects}), wanted
 
+    async def everything(self) -> Holding:
+        return Holding(dict(self.memory))
+
     async def read(self, names: Holding) -> Holding:
         act = self._next()
         if act == "silent":
