@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import re
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +26,13 @@ from greenband.field.download import Outcome, Prepared, Result
 from greenband.field.holding import Holding
 from greenband.field.inventory import load
 from greenband.field.journal import Journal
+from greenband.field.trial import Trial, Trials, period_now
 from greenband.field.wording import described, held_plans
 from greenband.formats.json import write as write_plan
 from greenband.plan.model import PlanSet
 from greenband.plan.rules import load_profile, load_waivers
 
-__all__ = ["Options", "Rules", "pull", "push", "rollback", "verify"]
+__all__ = ["Options", "Rules", "pull", "push", "rollback", "try_out", "verify"]
 
 MOST_LINES = 12  # of changes at one controller
 LAST = "last"
@@ -128,6 +131,34 @@ def push(
         return _summary(desk, outcomes, batch, journal)
 
 
+def try_out(path: Path, options: Options, rules: Rules, time: str, period: str | None, *, yes: bool) -> bool:
+    """Let the controllers run a plan for a while; whether every one does."""
+    desk = options.desk()
+    plans = rules.lawful(path)
+    now = datetime.datetime.now()
+    trial = Trial(plans, period or period_now(plans, now), _minutes(time))
+    targets = _of(desk, plans)
+    names = ", ".join(desk.controllers)
+    err.print(f"plan {trial.period} for {trial.minutes} min at {names}", markup=False, soft_wrap=True)
+    with desk.records.lock("trial"), desk.records.journal(desk.secrets) as journal:
+        _nothing_open(desk.records)
+        if not (yes or typer.confirm("Begin the trial?", err=True)):
+            return False
+        batch = desk.records.new_batch("trial", plans)
+        runner = Trials(desk.keeper(journal, batch, "trial", plans.content_hash), options.parallel)
+        by_schedule = [name for name, one in desk.controllers.items() if one.protocol == "ntcip"]
+        work = runner.begin(targets, trial, by_schedule)
+        return _summary(desk, _run(runner, work, "beginning", len(targets)), batch, journal)
+
+
+def _minutes(text: str) -> int:
+    """A time such as ``60m`` or ``2h``."""
+    found = re.fullmatch(r"([0-9]{1,4})(m|min|h)", text.strip())
+    if not found:
+        raise BadInput(f"--for {text}: write minutes or hours, such as 60m or 2h")
+    return int(found[1]) * (60 if found[2] == "h" else 1)
+
+
 def verify(path: Path, options: Options, scenario: str | None) -> bool:
     """Whether every controller holds a plan and runs it; nothing is written to them."""
     desk = options.desk()
@@ -145,7 +176,10 @@ def rollback(batch: str, options: Options, *, yes: bool, dry_run: bool) -> bool:
     desk = options.desk()
     with desk.records.lock("rollback"), desk.records.journal(desk.secrets) as journal:
         name = find_batch(desk.records, None if batch == LAST else batch)
-        targets, plans = desk.back(journal, name), _plans_of(desk, name)
+        plans = _plans_of(desk, name)
+        if commanded := desk.commanded(journal, name):
+            return _ended(desk, options, journal, name, commanded)
+        targets = desk.back(journal, name)
         if dry_run:
             return _shown(desk, options, plans, targets)
         own = desk.records.new_batch("rollback", plans)
@@ -171,6 +205,15 @@ def pull(options: Options, like: Path | None, scenario: str | None, *, dry_run: 
             if outcome.after is not None and plans is not None:
                 _as_plan(desk, batch, name, outcome.after, plans)
         return _summary(desk, outcomes, batch, journal)
+
+
+def _ended(desk: Desk, options: Options, journal: Journal, batch: str, targets: Sequence[Target]) -> bool:
+    """Trials behind signal platforms, ended before their time."""
+    own = desk.records.new_batch("rollback")
+    runner = Trials(desk.keeper(journal, own, "rollback"), options.parallel)
+    outcomes = _run(runner, runner.end(targets), "ending", len(targets))
+    _close(desk, journal, batch, outcomes)
+    return _summary(desk, outcomes, own, journal)
 
 
 def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet) -> None:

@@ -59,6 +59,12 @@ def push(
     inventory: Inventory = CONTROLLERS,
     yes: Yes = False,
     dry_run: DryRun = False,
+    trial: Annotated[
+        str | None, typer.Option("--for", help="Only for a while, such as 60m or 2h; then they return by themselves.")
+    ] = None,
+    period: Annotated[
+        str | None, typer.Option(help="With --for: whose plans to try; those of the present hour by default.")
+    ] = None,
     resume: Annotated[
         str | None, typer.Option(help="Go on with a batch that was interrupted: its name, or last.")
     ] = None,
@@ -75,12 +81,23 @@ def push(
     A plan that breaks a rule of greenband check is not sent. Every controller is read first and what it holds kept;
     what changes is shown, and nothing is written before somebody agrees. Each is then written to in a transaction and
     read back; one that does not hold exactly the plan, or does not run it, gets back what it held before.
+
+    With --for the controllers run the plan of one period at once and return to their own plans by themselves when the
+    time is over, even if this program or the network is gone by then; rollback ends a trial before.
     """
     from greenband.cli import field as command
 
     options = _options(inventory, only, records, parallel, insecure)
     rules = command.Rules(profile, waivers, scenario)
-    if not command.push(plan, options, rules, yes=yes, dry_run=dry_run, resume=resume):
+    if trial is not None:
+        if plan is None or resume is not None or dry_run:
+            raise typer.BadParameter("--for goes with a plan, and without --resume and --dry-run")
+        well = command.try_out(plan, options, rules, trial, period, yes=yes)
+    elif period is not None:
+        raise typer.BadParameter("--period goes with --for")
+    else:
+        well = command.push(plan, options, rules, yes=yes, dry_run=dry_run, resume=resume)
+    if not well:
         raise typer.Exit(1)
 
 

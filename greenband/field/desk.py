@@ -116,6 +116,15 @@ class Desk:
             raise BadInput(f"{self.records.folder / batch}: has no backup of these controllers")
         return targets
 
+    def commanded(self, journal: Journal, batch: str) -> list[Target]:
+        """The controllers of a trial that was a command to their platform, which only a command can end."""
+        last = self._last(journal, batch)
+        return [
+            self._target(name, Holding({}))
+            for name, one in self.controllers.items()
+            if name in last and last[name].action == "trial" and one.protocol == "gat1049"
+        ]
+
     def _kept(self, batch: str, junction: str) -> Prepared:
         before, target = (self.records.kept(batch, junction, kind) for kind in ("before", "target"))
         self._same_device(before.device, junction, batch)

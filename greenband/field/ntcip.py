@@ -22,6 +22,7 @@ from greenband.field.holding import Holding
 from greenband.field.ntcip_limits import LIMITS, check_rows, limit
 from greenband.field.ntcip_status import STATUS, Status
 from greenband.field.ntcip_transaction import DATABASE, GLOBAL, State, Transaction, Waits
+from greenband.field.ntcip_trial import Rows, trial_rows
 from greenband.field.snmp import Access, NotWritable, SnmpSession
 from greenband.formats import ntcip
 from greenband.formats.ntcip_checks import RINGS
@@ -56,7 +57,12 @@ CLOCK = {
 NO_SUMMER_TIME = 2  # globalDaylightSaving
 EPOCH = datetime.datetime(1970, 1, 1)
 NO_ACTION = "0.0"
+MOST_OFF_S = 60.0
 CYCLE = "patternCycleTime"
+ROWS = (  # in the order of ntcip_trial.Rows
+    *("maxPatterns", "maxSplits", "maxSequences", "maxTimebaseAscActions"),
+    *("maxDayPlans", "maxDayPlanEvents", "maxTimeBaseScheduleEntries"),
+)
 EVENT_TIMES = ("dayPlanHour", "dayPlanMinute")
 SCHEDULE = ("timeBaseScheduleMonth", "timeBaseScheduleDay", "timeBaseScheduleDate", "timeBaseScheduleDayPlan")
 WORD = 2**32 - 1
@@ -129,6 +135,31 @@ class NtcipDriver:
         cleared |= await self._events_cleared(objects, limits)
         target = Holding({**wanted.objects, **cleared})
         return await self.read(target), target
+
+    async def trial(self, plan: NtcipTables, pattern: int, minutes: int) -> tuple[Holding, Holding, datetime.datetime]:
+        """What it holds and what it is to hold for a trial of a pattern, and when that ends by its own clock.
+
+        Args:
+            plan: tables that have the pattern.
+            pattern: its number in them.
+            minutes: how long it is to last at least.
+
+        Raises:
+            Unreachable: no answer.
+            Refused: it has no room, other phases, or a clock that is wrong.
+        """
+        limits = await self._asked_limits()
+        rows = Rows(*(limit(limits, name) for name in ROWS))
+        held = NtcipTables.of(object_of(name, text) for name, text in (await self.everything()).objects.items())
+        now = await self.clock()
+        off_s = (now - datetime.datetime.now()).total_seconds()
+        if abs(off_s) > MOST_OFF_S:
+            raise Refused(
+                f"its clock is {abs(off_s):.0f} s {'fast' if off_s > 0 else 'slow'}: a trial ends by its clock"
+            )
+        found, ends = trial_rows(held, plan, pattern, rows, now, minutes)
+        target = Holding({item.name: item.text for item in found})
+        return await self.read(target), target, ends
 
     async def read(self, names: Holding) -> Holding:
         """What it holds at these objects.
