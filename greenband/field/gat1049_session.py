@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Literal, Self
 from xml.etree import ElementTree as ET
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from greenband.field.driver import FieldError, Refused, Unreachable
 from greenband.field.gat1049_wire import (
@@ -43,6 +43,7 @@ __all__ = ["Gat1049Session", "Platform"]
 LOGOUT_S = 2.0
 BACK_OFF_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 TRIES = 3  # of what is the junction's own: no answer, or one without sense
+MAX_SECRET = 500
 EXPIRED = "SDE_Token"
 LOG = logging.getLogger(__name__)
 
@@ -75,6 +76,13 @@ class Platform(BaseModel):
         default="own", description="what to add goes with the number it is to have, or with 0; either is checked"
     )
     absent: tuple[str, ...] = Field(default=("1002",), description="error types that mean: there is no such object")
+
+    @field_validator("user", "password")
+    @classmethod
+    def _fits_xml(cls, secret: SecretStr) -> SecretStr:
+        if not secret or NO_XML.search(secret.get_secret_value()) or len(secret) > MAX_SECRET:
+            raise ValueError(f"it must have 1 to {MAX_SECRET} characters, none of them a control character")
+        return secret
 
 
 class Gat1049Session:
@@ -173,9 +181,8 @@ class Gat1049Session:
         message = Message("REQUEST", self._seq(), (Operation(name, (content,)),), link.token)
         try:
             return await link.request(message, self.platform.timeout_s)
-        except (Broken, Unreachable, Garbled) as error:
-            kind = next(kind for kind in (Broken, Unreachable, Garbled) if isinstance(error, kind))
-            raise kind(self.said(f"{about}: {error}")) from None
+        except (Unreachable, Garbled) as error:
+            raise type(error)(self.said(f"{about}: {error}")) from None
 
     async def _linked(self) -> _Link:
         """The connection; where it is broken, one attempt to make it anew serves all who wait."""
@@ -274,6 +281,8 @@ class _Link:
             raise Unreachable(f"no answer within {timeout_s:g} s") from None
         finally:
             self._waiting.pop(message.seq, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # seen, even where sending failed first
 
     async def _send(self, message: Message) -> None:
         if self.closed is not None:
@@ -286,7 +295,7 @@ class _Link:
             self._writer.write(framed(data, self._platform.framing))
             await self._writer.drain()
         except OSError as error:
-            self.close(error.strerror or "it failed")
+            self.close(error.strerror or "it was reset")
             raise Broken(f"the connection broke: {self.closed}") from None
 
     async def _listen(self) -> None:
@@ -304,7 +313,7 @@ class _Link:
         except EOFError:
             pass
         except OSError as error:
-            why = Broken(f"the connection broke: {error.strerror or 'it failed'}")
+            why = Broken(f"the connection broke: {error.strerror or 'it was reset'}")
         except Lost as error:
             LOG.warning("connection given up: %s", error)
             why = error

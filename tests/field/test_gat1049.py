@@ -206,6 +206,21 @@ def test_what_was_held_can_be_brought_back() -> None:
     assert run(work) == OLD
 
 
+def test_an_empty_junction_is_filled_and_emptied_again() -> None:
+    empty = "33010900000003"
+
+    async def work(stand_in: PlatformStandIn, session: Gat1049Session) -> None:
+        stand_in.hold(empty, {})
+        async with Gat1049Driver(session, empty) as driver:
+            before, target = await driver.prepared(of(empty, OLD))
+            await driver.write(target)
+            assert held(stand_in, empty) == of(empty, OLD)
+            await driver.write(before)
+            assert held(stand_in, empty) == Holding({})
+
+    run(work)
+
+
 def test_without_wanted_rows_the_schedule_stays() -> None:
     only_plans = Holding({name: text for name, text in NEW.objects.items() if name.startswith("PlanParam")})
 
@@ -287,6 +302,24 @@ def test_a_write_that_fails_on_the_way_is_taken_back(faults: Faults, add_number:
     assert "all is as it was before" in str(error)
     assert held(stand_in) == OLD
     assert stand_in.sets[ID] > 0
+
+
+def test_what_was_added_twice_under_two_numbers_is_taken_back() -> None:
+    faults = Faults(renumber=True, lose_set=3)
+
+    async def work(stand_in: PlatformStandIn, session: Gat1049Session) -> None:
+        async with Gat1049Driver(session, ID) as driver:
+            _, target = await driver.prepared(NEW)
+            impatient(session, 0.4)
+            writing = asyncio.create_task(driver.write(target))
+            while "PlanParam.500" not in stand_in.held(ID):
+                await asyncio.sleep(0.001)
+            faults.renumber = False
+            with pytest.raises(Refused, match=r"PlanParam\.500 did not become what was sent; all is as it was before"):
+                await writing
+            assert held(stand_in) == OLD
+
+    run(work, faults={ID: faults})
 
 
 def test_numbers_may_be_left_to_the_platform_as_long_as_they_are_as_wanted() -> None:
@@ -415,6 +448,7 @@ def test_one_failing_junction_does_not_taint_the_others(caplog: pytest.LogCaptur
     assert isinstance(results[ids[0]], Unreachable)
     assert isinstance(results[ids[3]], Unclear)
     assert PASSWORD not in caplog.text
+    assert "never retrieved" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -308,9 +308,10 @@ def test_a_broken_connection_is_made_anew() -> None:
     asyncio.run(main())
 
 
-def test_settings_show_no_secrets() -> None:
-    with pytest.raises(ValidationError) as error:
-        Platform(host="h", port=0, user=USER, password=[PASSWORD])  # type: ignore[arg-type]
+@pytest.mark.parametrize("password", [[PASSWORD], f"{PASSWORD}\n", f"{PASSWORD}\ud800", ""])
+def test_settings_show_no_secrets(password: Any) -> None:
+    with pytest.raises(ValidationError, match="password") as error:
+        platform(1, password=password)
     assert PASSWORD not in str(error.value)
 
 
