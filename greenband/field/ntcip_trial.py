@@ -62,8 +62,9 @@ def trial_rows(
     split = number if number not in used_splits and number <= rows.splits else _free("split", rows.splits, used_splits)
     sequence, orders = _sequence(held, plan, pattern, rows)
     action = _free("action", rows.actions, held.actions)
-    ends = now.replace(second=0, microsecond=0) + datetime.timedelta(minutes=minutes + bool(now.second))
-    days = list(_days(held, now, ends, f"{ACTION_OID}.{action}"))
+    begins = _minute(now)
+    ends = begins + datetime.timedelta(minutes=minutes + (begins < now))
+    days = list(_days(held, begins, ends, f"{ACTION_OID}.{action}"))
     found = [item for ring, order in orders.items() for item in objects_of((sequence, ring), order)]
     for (of, phase), share in plan.splits.items():
         if of == plan.patterns[pattern].split:
@@ -78,6 +79,10 @@ def trial_rows(
         found += _day_plan(day, switches, rows.events)
         found += objects_of((row,), _row_of(date, day))
     return found, ends
+
+
+def _minute(now: datetime.datetime) -> datetime.datetime:
+    return now.replace(second=0, microsecond=0)
 
 
 def _same_phases(held: NtcipTables, plan: NtcipTables) -> None:
@@ -116,12 +121,12 @@ def _sequence(held: NtcipTables, plan: NtcipTables, pattern: int, rows: Rows) ->
 
 
 def _days(
-    held: NtcipTables, now: datetime.datetime, ends: datetime.datetime, trial: str
+    held: NtcipTables, begins: datetime.datetime, ends: datetime.datetime, trial: str
 ) -> Iterator[tuple[datetime.date, Switches]]:
     """The days that the trial touches, with their own switches and the trial's in between."""
-    begin = 60 * now.hour + now.minute
-    over = begin + round((ends - now.replace(second=0, microsecond=0)).total_seconds() / 60)
-    today = now.date()
+    begin = 60 * begins.hour + begins.minute
+    over = begin + round((ends - begins).total_seconds() / 60)
+    today = begins.date()
     for date, first, last in ((today, begin, over), (today + datetime.timedelta(days=1), 0, over - DAY_MIN)):
         if last > 0:
             own = _own_switches(held, date)
