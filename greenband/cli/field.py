@@ -218,9 +218,7 @@ def _ended(desk: Desk, options: Options, journal: Journal, batch: str, targets: 
 
 def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet) -> None:
     try:
-        if desk.controllers[junction].protocol != "ntcip":
-            raise BadInput("only tables of NTCIP are read back as plans")
-        found = held_plans(held, junction, like)
+        found = held_plans(held, desk.controllers[junction], like)
     except BadInput as error:
         err.print(f"{junction}: no plan file: {error}", markup=False, soft_wrap=True)
     else:
@@ -321,7 +319,7 @@ def _print_changes(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepar
     for name, plan in found.items():
         if not isinstance(plan, Prepared):
             continue
-        lines = described(plan, desk.controllers[name].protocol, name, plans)
+        lines = described(plan, desk.controllers[name], plans)
         err.print(f"{name}: {f'{len(plan.changes)} objects differ' if lines else 'nothing differs'}", style="bold")
         for line in lines[:MOST_LINES]:
             err.print(f"  {line}", markup=False, soft_wrap=True)

@@ -7,9 +7,10 @@ from itertools import zip_longest
 from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput
+from greenband.field.controllers import Controller, Gat1049
 from greenband.field.download import Prepared
 from greenband.field.holding import Difference, Holding
-from greenband.formats.ntcip_plans import plans_of
+from greenband.formats import gat1049_read, ntcip_plans
 from greenband.formats.ntcip_tables import NtcipTables, object_of
 from greenband.plan.diff import changes
 from greenband.plan.model import PlanSet
@@ -19,42 +20,47 @@ __all__ = ["described", "held_plans"]
 NUMBERED = {"StageTiming": "StageNo", "Period": "StartTime"}  # by which those of a list are told apart
 
 
-def described(plan: Prepared, protocol: str, junction: str, plans: PlanSet | None) -> list[str]:
-    """The changes, as those of plans where tables can be read with the help of ``plans``, else object by object."""
+def described(plan: Prepared, controller: Controller, plans: PlanSet | None) -> list[str]:
+    """The changes, as those of plans where it can be read as such with the help of ``plans``, else object by object."""
     if not plan.changes:
         return []
-    if protocol == "gat1049":
-        return [line for one in plan.before.differences(plan.target) for line in _xml(one)]
     try:
         if plans is None:
             raise BadInput("there is nothing to tell stages by")
-        before, after = (held_plans(holding, junction, plans) for holding in (plan.before, plan.target))
+        before, after = (held_plans(holding, controller, plans) for holding in (plan.before, plan.target))
     except BadInput:
-        return [f"{one.name}: {one.was} to {one.is_now}" for one in plan.before.differences(plan.target)]
+        return [line for one in plan.before.differences(plan.target) for line in _object(one)]
     found = [f"{change.plan} {change.text}".strip() for change in changes(before, after)]
     return found or [f"{len(plan.changes)} objects that no plan shows, such as {next(iter(plan.changes.objects))}"]
 
 
-def held_plans(holding: Holding, junction: str, like: PlanSet) -> PlanSet:
-    """The plans that an NTCIP controller holds.
+def held_plans(holding: Holding, controller: Controller, like: PlanSet) -> PlanSet:
+    """The plans that a controller holds.
 
     Raises:
-        BadInput: as ``greenband.formats.ntcip_plans.plans_of``, or objects are missing.
+        BadInput: they are no plans of the junction's stages as ``like`` describes it, or objects are missing.
     """
+    junction = controller.junction
+    if isinstance(controller, Gat1049):
+        params = [ET.fromstring(text) for text in holding.objects.values() if text]
+        return gat1049_read.plans_of(params, junction, controller.cross_id, like)
     try:
         tables = NtcipTables.of(object_of(name, text) for name, text in holding.objects.items())
     except ValueError as error:
         raise BadInput(f"junction {junction}: its controller's tables are no plans of its stages: {error}") from error
-    return plans_of(tables, junction, like)
+    return ntcip_plans.plans_of(tables, junction, like)
 
 
-def _xml(one: Difference) -> Iterator[str]:
+def _object(one: Difference) -> Iterator[str]:
+    """The values; of XML the fields that differ."""
     if not one.was:
         yield f"{one.name}: new"
     elif not one.is_now:
         yield f"{one.name}: goes"
-    else:
+    elif one.was.startswith("<"):
         yield from (f"{one.name}: {line}" for line in _fields(ET.fromstring(one.was), ET.fromstring(one.is_now), ""))
+    else:
+        yield f"{one.name}: {one.was} to {one.is_now}"
 
 
 def _fields(old: ET.Element, new: ET.Element, place: str) -> Iterator[str]:

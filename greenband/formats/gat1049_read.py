@@ -7,7 +7,7 @@ flash is the GreenFlashLen of its vehicles; a stage without vehicles reads with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -18,11 +18,12 @@ from pydantic import BaseModel, ValidationError
 from greenband.errors import BadInput
 from greenband.formats.bounded import bounded_bytes
 from greenband.formats.gat1049_index import INDEX, Index, read_index
+from greenband.formats.gat1049_junction import reference
 from greenband.formats.gat1049_message import MAX_CHARACTERS, parsed
 from greenband.plan.calendar import WEEK, DayPlan, ScheduleRow
 from greenband.plan.model import PlanSet, StageTiming, TimingPlan
 
-__all__ = ["read"]
+__all__ = ["plans_of", "read"]
 
 FIXED_MODES = ("21", "31")
 PEDESTRIAN = ("40", "41", "42")
@@ -116,6 +117,46 @@ def read(folder: Path) -> PlanSet:
         return PlanSet(provenance=index.provenance, plans=plans, day_plans=days, schedule=schedule)
     except ValidationError as error:
         raise BadInput(f"{folder}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+
+def plans_of(params: Iterable[ET.Element], signal: str, cross_id: str, like: PlanSet) -> PlanSet:
+    """The plans, day plans and schedule of one junction that a signal system holds.
+
+    Args:
+        params: its PlanParam, DayPlanParam and ScheduleParam.
+        signal: the junction.
+        cross_id: its CrossID.
+        like: plans for the junction as described there; plans get the names that their numbers have in it.
+
+    Raises:
+        BadInput: naming the object and what is wrong, as ``read``.
+    """
+    known = [of[signal] for of in like.plans.values() if signal in of]
+    if signal not in like.junctions or not known:
+        raise BadInput(f"junction {signal}: the plan at hand does not describe it")
+    junction, place, cross = like.junctions[signal], Path(f"junction {signal}"), _Cross()
+    described = reference(junction, known, range(1, len(known) + 1), len(like.day_plans), len(like.schedule), cross_id)
+    for element in (*described, *params):
+        if element.tag in NUMBER:
+            cross.add(_Object(place, element))
+    index = Index(provenance=like.provenance, periods=tuple(like.plans), junctions={cross_id: signal})
+    releases = {stage.stage: stage.movements for plan in known for stage in plan.stages}
+    plans = {
+        index.period(number): {signal: _releasing(_plan(cross, found, signal), releases)}
+        for number, found in cross.objects["PlanParam"].items()
+    }
+    days, schedule = _calendar(cross, index)
+    origin = like.provenance.model_copy(update={"subject": "controller", "seeds": (), "note": ""})
+    try:
+        return PlanSet(provenance=origin, plans=plans, junctions={signal: junction}, day_plans=days, schedule=schedule)
+    except ValidationError as error:
+        raise BadInput(f"{place}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+
+def _releasing(plan: TimingPlan, movements: Mapping[int, tuple[str, ...]]) -> TimingPlan:
+    """The plan with the movements of its stages, for which GA/T 1049.2 has no field."""
+    stages = (stage.model_copy(update={"movements": movements.get(stage.stage, ())}) for stage in plan.stages)
+    return plan.model_copy(update={"stages": tuple(stages)})
 
 
 def _crosses(folder: Path, index: Index) -> Iterator[tuple[str, _Cross]]:

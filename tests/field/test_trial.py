@@ -186,7 +186,9 @@ def test_the_period_is_that_of_the_hour(plans: PlanSet) -> None:
     assert period_now(plans, NOON.replace(hour=21)) == "OFF"
 
 
-@pytest.mark.parametrize(("period", "minutes", "reason"), [("noon", 60, "noon"), ("AM", 0, "0 min"), ("AM", 1441, "1441")])
+@pytest.mark.parametrize(
+    ("period", "minutes", "reason"), [("noon", 60, "noon"), ("AM", 0, "0 min"), ("AM", 1441, "1441")]
+)
 def test_trials_that_make_no_sense_are_refused(plans: PlanSet, period: str, minutes: int, reason: str) -> None:
     with pytest.raises(BadInput, match=reason):
         Trial(plans, period, minutes)

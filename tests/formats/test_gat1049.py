@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from greenband.errors import BadInput
 from greenband.formats import gat1049
 from greenband.formats.gat1049_message import parsed
+from greenband.formats.gat1049_read import plans_of
 from greenband.plan.calendar import DayPlan, ScheduleRow, Switch
 from greenband.plan.describe import described
 from greenband.plan.junction import Junction, SignalGroup, StageDefinition, Walk
@@ -679,3 +680,27 @@ def test_whatever_happens_to_a_file_it_reads_or_is_refused(written: dict[str, by
         except BadInput:
             return
     assert found.plans
+
+
+def test_plans_that_a_signal_system_holds_are_those_that_were_sent() -> None:
+    whole = plans()
+    found = plans_of(gat1049.params(whole, "J8", ID), "J8", ID, whole)
+    assert found.plans == {period: {"J8": of["J8"]} for period, of in whole.plans.items()}
+    assert (found.day_plans, found.schedule, [*found.junctions]) == (whole.day_plans, whole.schedule, ["J8"])
+
+
+def test_held_plans_have_the_movements_of_their_stages(jincheng: Scenario) -> None:
+    (signal,) = jincheng.network.signals.values()
+    made = build_plan(signal, signal.limits(jincheng.timing), 100, [3, 1, 2, 1], offset_s=7, name="trial")
+    origin = Provenance(subject="hand", scenario=jincheng.name)
+    whole = described(PlanSet(provenance=origin, plans={"AM": {signal.id: made}}), jincheng)
+    assert plans_of(gat1049.params(whole, signal.id, ID), signal.id, ID, whole).plans == whole.plans
+
+
+def test_held_plans_that_cannot_be_read_are_told_with_the_reason() -> None:
+    whole = plans()
+    without = [param for param in gat1049.params(whole, "J8", ID) if param.tag != "PlanParam"]
+    with pytest.raises(BadInput, match="junction J8: DayPlanParam 1 .*PlanParam 2, which is not there"):
+        plans_of(without, "J8", ID, whole)
+    with pytest.raises(BadInput, match="junction J9: the plan at hand does not describe it"):
+        plans_of([], "J9", ID, whole)
