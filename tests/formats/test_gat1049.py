@@ -700,7 +700,7 @@ def test_held_plans_have_the_movements_of_their_stages(jincheng: Scenario) -> No
 def test_held_plans_that_cannot_be_read_are_told_with_the_reason() -> None:
     whole = plans()
     without = [param for param in gat1049.params(whole, "J8", ID) if param.tag != "PlanParam"]
-    with pytest.raises(BadInput, match="junction J8: DayPlanParam 1 .*PlanParam 2, which is not there"):
+    with pytest.raises(BadInput, match=r"junction J8: DayPlanParam 1 .*PlanParam 2, which is not there"):
         plans_of(without, "J8", ID, whole)
     with pytest.raises(BadInput, match="junction J9: the plan at hand does not describe it"):
         plans_of([], "J9", ID, whole)
