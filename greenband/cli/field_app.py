@@ -181,7 +181,8 @@ def simulate(
 
     They answer as NTCIP 1202 and 1201 say over SNMPv3, or as a signal platform of GA/T 1049.2, and keep what they hold
     in the folder. Faults: latency, jitter, loss, refuse, verify, stuck, crash, restart, corrupt, free, alarm, silent,
-    garbage.
+    garbage. Of gat1049: latency_s, silent, drop_at_set, drop_after_set, lose_set, silent_from_set, corrupt_set, refuse,
+    renumber, untidy, replay, answer.
     """
     from greenband.cli import simulate as command
 

@@ -13,6 +13,7 @@ import yaml
 
 from greenband.cli.common import err, read_whole
 from greenband.errors import BadInput, UnknownName
+from greenband.field.stand_ins import gat1049
 from greenband.field.stand_ins.gat1049 import PlatformStandIn
 from greenband.field.stand_ins.ntcip import Faults, Settings, StandIn, User, serve_many
 from greenband.files import write_text
@@ -71,14 +72,14 @@ async def _ntcip(
 async def _gat1049(
     plans: PlanSet, junctions: list[str], out: Path, faults: Sequence[str], seconds: float | None, blank: bool
 ) -> None:
-    if faults:
-        raise BadInput("--fault: only controllers of ntcip fail on order")
+    asked = _by_junction(faults, junctions)
     (password,) = _passphrases(out, ("password",))
     named = {name: f"9{number:013d}" for number, name in enumerate(junctions, 1)}
     from greenband.field.gat1049 import wanted
 
     state = out / "state" / "platform.json"
-    async with PlatformStandIn(named.values(), PLATFORM_USER, password, state=state) as platform:
+    wrong = {named[name]: gat1049.Faults.of(text) for name, text in asked.items()}
+    async with PlatformStandIn(named.values(), PLATFORM_USER, password, state=state, faults=wrong) as platform:
         for name, cross_id in named.items():
             if not blank and not platform.held(cross_id):
                 platform.hold(cross_id, wanted(plans, name, cross_id).objects)

@@ -181,6 +181,7 @@ class SnmpSession:
         self._security: Security | None = None
         self._pinned: int | None = None
         self._sent_at = self._heard_at = 0.0
+        self._understood = False  # whether anything that was asked has been answered
         if access.version == "3" and access.engine is not None:
             self._security = self._secure(access.engine)
 
@@ -313,6 +314,8 @@ class SnmpSession:
         text = f"{self.access.address}: no answer in {request.tries} tries over {waited_s:.1f} s"
         if self._heard_at:
             text += f", the last was {time.monotonic() - self._heard_at:.1f} s ago"
+            if not self._understood:
+                text += " and only said who it is: the privacy password or protocol may be wrong"
         return Unreachable(f"{text}; {request.dropped} were none: {request.reason}" if request.dropped else text)
 
     async def _paused(self) -> None:
@@ -449,6 +452,7 @@ class SnmpSession:
         if ber.number(number[1]) != request.number:
             raise _Ignored("to something that was not asked")
         bound = [_variable(part) for part in ber.elements(variables)]
+        self._understood = True
         self._heard_at = time.monotonic()
         request.answer.set_result((ber.number(status[1]), ber.number(index[1]), bound))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
@@ -156,6 +158,27 @@ class Fleet:
             "controllers": controllers,
         }
         self.inventory.write_text(yaml.safe_dump(content))
+
+    @contextmanager
+    def in_a_thread(self) -> Iterator[None]:
+        """Answer, and have an inventory, while something else is done."""
+        ready, loops, over = threading.Event(), list[asyncio.AbstractEventLoop](), asyncio.Event()
+
+        async def serve() -> None:
+            async with self.served():
+                self.write()
+                loops.append(asyncio.get_running_loop())
+                ready.set()
+                await over.wait()
+
+        thread = threading.Thread(target=asyncio.run, args=(serve(),))
+        thread.start()
+        try:
+            assert ready.wait(30)
+            yield
+        finally:
+            loops[0].call_soon_threadsafe(over.set)
+            thread.join()
 
     async def repair(self, name: str) -> None:
         """Start one of those with a fault anew, with what it has stored, and without the fault."""

@@ -22,8 +22,9 @@ Fleet = Callable[..., Any]
 Found = TypeVar("Found")
 
 QUICK = Patience(total_s=5.0, first_s=0.1, longest_s=0.5)
+LONG_S = 300.0
 OLD, NEW, OTHER = "old", "new", "other"
-CONTROLLERS = 44
+CONTROLLERS = 200
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ FAULTS = {  # with each what comes of it
 
 def run(work: Coroutine[Any, Any, Found]) -> Found:
     async def bounded() -> Found:
-        return await asyncio.wait_for(work, 60)
+        return await asyncio.wait_for(work, LONG_S)
 
     return asyncio.run(bounded())
 
@@ -104,7 +105,7 @@ def test_of_200_controllers_the_healthy_hold_the_new_plan_and_the_faulty_the_old
     names = list(old.junctions)
     faulty = dict(zip(names[:: CONTROLLERS // len(FAULTS)], FAULTS, strict=False))
     assert len(faulty) == len(FAULTS)
-    controllers = fleet(old, faulty)
+    controllers = fleet(old, faulty, timeout_s=0.3)
     before = {name: Holding(one.held()) for name, one in controllers.stand_ins.items()}
 
     async def work() -> tuple[Desk, str, dict[str, Outcome]]:
@@ -156,6 +157,19 @@ def test_what_is_not_reached_by_a_resumed_batch_is_as_unclear_as_before_and_its_
             history(desk, batch)
 
     run(work())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_one_that_fails_does_not_hold_up_the_others(city: City, fleet: Fleet) -> None:
+    controllers, record = fleet(city(5), {"X003": "silent"}), Broken("none")
+
+    async def work() -> dict[str, Outcome]:
+        async with controllers.served():
+            return await Batch(record, 2, QUICK).push(controllers.desk().of(city(5, more_s=3)))
+
+    outcomes = run(work())
+    assert [*record.ends][-1] == "X003", "it is the first to begin and the last to end"
+    assert {name for name, one in outcomes.items() if one.well} == {"X001", "X002", "X004", "X005"}
 
 
 class Broken:

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from greenband.errors import BadInput, UnknownName
 from greenband.field.stand_ins.ber import INTEGER, OCTETS, RESPONSE, Binding, Pdu
@@ -14,7 +15,7 @@ from greenband.field.stand_ins.catalog import Item
 from greenband.field.stand_ins.memory import Memory
 from greenband.formats.ntcip_objects import ACTION_OID, Value
 
-__all__ = ["Faults", "Mishaps", "PowerLoss"]
+__all__ = ["Faults", "Mishaps", "PowerLoss", "parsed"]
 
 MOMENTS = ("transaction", "set", "verify", "commit", "half", "committed")
 REFUSALS = ("genErr", "notWritable")
@@ -91,14 +92,22 @@ class Faults:
         Raises:
             BadInput: naming the fault, its value and what is allowed.
         """
-        kinds = {field.name: type(field.default) for field in fields(cls)}
-        found: dict[str, object] = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            name, _, value = (piece.strip() for piece in part.partition("="))
-            if name not in kinds:
-                raise UnknownName("fault", name, kinds)
-            found[name] = _value(name, kinds[name], value)
-        return cls(**found)  # type: ignore[arg-type]  # each is of its field's type
+        return cls(**parsed(text, {field.name: type(field.default) for field in fields(cls)}))
+
+
+def parsed(text: str, kinds: Mapping[str, type]) -> dict[str, Any]:
+    """Faults by name, such as of ``loss=0.1,refuse=splitTime.1.2+splitMode,stuck``; of each the type is known.
+
+    Raises:
+        BadInput: naming the fault, its value and what is allowed.
+    """
+    found: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if name not in kinds:
+            raise UnknownName("fault", name, kinds)
+        found[name] = _value(name, kinds[name], value)
+    return found
 
 
 def _value(name: str, kind: type, text: str) -> object:
@@ -106,8 +115,8 @@ def _value(name: str, kind: type, text: str) -> object:
         if text and text not in FLAGS:
             raise BadInput(f"fault {name}: {text!r}, but it is yes or no")
         return FLAGS.get(text, True)
-    if kind is tuple:
-        return tuple(filter(None, re.split(r"\s*\+\s*", text)))
+    if kind in (tuple, frozenset):
+        return kind(filter(None, re.split(r"\s*\+\s*", text)))
     try:
         return kind(text)
     except ValueError as error:

@@ -12,6 +12,7 @@ import dataclasses
 import hmac
 import json
 import logging
+import math
 import secrets
 import time
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from xml.etree import ElementTree as ET
 
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.field.gat1049_objects import NUMBERS, named, renumbered
 from greenband.field.gat1049_wire import MAX_BYTES, Framing, Garbled, Lost, Message, Operation, framed, read_frame
+from greenband.field.stand_ins.faults import parsed
 from greenband.files import write_text
 from greenband.formats.gat1049_message import check_object, node
 
@@ -34,6 +36,8 @@ RELEASED = "00"
 OTHER_NUMBERS = 500
 MAX_CONNECTIONS = 200
 MAX_AT_ONCE = 64
+ANSWERS = ("", "bytes", "truncated", "doctype", "other", "stranger", "twice", "huge")
+SETS = ("drop_at_message", "drop_at_set", "drop_after_set", "lose_set", "silent_from_set", "corrupt_set")
 REMEMBERED = 10_000  # Seqs of a connection
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +49,9 @@ class Faults:
     The n-th Set counts from 1 and by junction; 0 never comes. ``drop_at_set`` breaks the connection before it is
     carried out, ``drop_after_set`` after that, ``lose_set`` carries it out without an answer; from ``silent_from_set``
     on nothing is carried out or answered; ``corrupt_set`` is stored with another name.
+
+    Raises:
+        BadInput: a value that is not possible.
     """
 
     latency_s: float = 0.0
@@ -60,6 +67,22 @@ class Faults:
     untidy: bool = False
     replay: bool = False
     answer: Literal["", "bytes", "truncated", "doctype", "other", "stranger", "twice", "huge"] = ""
+
+    def __post_init__(self) -> None:
+        if self.answer not in ANSWERS:
+            raise UnknownName("kind of fault answer", self.answer, ANSWERS[1:])
+        for name in ("latency_s", *SETS):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise BadInput(f"fault {name}: {getattr(self, name)}, but it must be 0 or more, and end")
+
+    @classmethod
+    def of(cls, text: str) -> Faults:
+        """Read such as ``latency_s=0.05,lose_set=2,refuse=PlanParam.1+DayPlanParam.1,untidy``; empty for none.
+
+        Raises:
+            BadInput: naming the fault, its value and what is allowed.
+        """
+        return cls(**parsed(text, {field.name: type(field.default) for field in dataclasses.fields(cls)}))
 
 
 class _No(Exception):
