@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from greenband.agents.actuated import Actuated, stage_phases, stage_program
+from greenband.agents.actuated import Actuated, Phase, stage_phases, stage_program
 from greenband.errors import BadInput
 from greenband.network import Signal
-from greenband.plan.actuated import ActuatedPlan, ActuatedSet
+from greenband.plan.actuated import ActuatedPlan, ActuatedSet, Coordination
 from greenband.programs import Program
 from greenband.scenario import Scenario
 from greenband.signals import Limits
@@ -19,7 +20,9 @@ class ActuatedTable(Actuated):
     """The period's table at every signal: its order of stages, its minimum and maximum greens and passage times.
 
     SUMO knows passage times by lane: one that serves several stages has the longest of theirs. Detectors lie as
-    ``Actuated`` has them.
+    ``Actuated`` has them. Where a table is coordinated, SUMO holds its force-offs: the coordinated stage rests in green
+    until the yield point, the others end at their force-offs at the latest, though not before their minimum greens, so
+    that the signal falls into step from wherever it begins. Minimum, maximum and so the maximum red hold all the same.
 
     Raises (on reset):
         BadInput: a signal or period has no table, the period spans several, or a table breaks its junction's limits.
@@ -52,7 +55,49 @@ class ActuatedTable(Actuated):
         longest = [by_stage[k].max_green_s for k in range(len(by_stage))]
         phases = list(stage_phases(signal, limits, longest, table.order, shortest))
         gaps = {f"max-gap:{lane}": f"{gap / 10:g}" for lane, gap in _passage_ds(signal, table).items()}
-        return stage_program(self.kind, signal, phases, {**self.settings(signal), **gaps}, start_s, self.bounded)
+        settings = {**self.settings(signal), **gaps}
+        if table.coordination is None:
+            return stage_program(self.kind, signal, phases, settings, start_s, self.bounded)
+        settings |= {"coordinated": "true", "cycleTime": str(table.coordination.cycle_s)}
+        forced = _forced_off(phases, table, table.coordination)
+        program = stage_program(self.kind, signal, forced, settings, start_s, self.bounded)
+        return _in_step(program, table, table.coordination, start_s)
+
+
+def _forced_off(phases: Sequence[Phase], table: ActuatedPlan, coordination: Coordination) -> list[Phase]:
+    """The flexible greens with the second of SUMO's cycle at which they end at the latest; the coordinated one rests.
+
+    SUMO cannot hold a force-off that lies in the next cycle, so its cycles begin at the yield point: in step no green
+    goes on past that.
+    """
+    force_offs_s, cycle_s = table.force_offs_s, coordination.cycle_s
+    begin_s = force_offs_s[coordination.stage]
+    forced: list[Phase] = []
+    flexible = iter(table.order)
+    for phase in phases:
+        if "maxDur" not in phase:
+            forced.append(phase)
+            continue
+        stage = next(flexible)
+        latest = str((force_offs_s[stage] - begin_s) % cycle_s or cycle_s)
+        held = {"earliestEnd": latest} if stage == coordination.stage else {}
+        forced.append({**phase, "latestEnd": latest, **held})
+    return forced
+
+
+def _in_step(program: Program, table: ActuatedPlan, coordination: Coordination, start_s: int) -> Program:
+    """The program with SUMO's cycles begun at the yield point, and its first stage as the simulation starts.
+
+    SUMO takes both from the offset: modulo the cycle, and modulo the sum of durations. A flexible green's duration says
+    nothing else, so the last one is lengthened until the two agree.
+    """
+    total_s = sum(int(phase["duration"]) for phase in program.phases)
+    begun_s = start_s - coordination.offset_s - table.force_offs_s[coordination.stage]
+    more_s = (begun_s - total_s) % coordination.cycle_s
+    phases = list(program.phases)
+    last = max(k for k, phase in enumerate(phases) if "maxDur" in phase)
+    phases[last] = {**phases[last], "duration": str(int(phases[last]["duration"]) + more_s)}
+    return replace(program, phases=tuple(phases), offset_s=start_s - total_s - more_s)
 
 
 def _passage_ds(signal: Signal, table: ActuatedPlan) -> dict[str, int]:
