@@ -138,6 +138,11 @@ class ActuatedPlan(_Record):
         return dict(pairs[first:] + pairs[:first])
 
     @property
+    def yield_s(self) -> int:
+        """The yield point: the coordinated stage's force-off in s of the local cycle; 0 where the signal runs free."""
+        return next(iter(self.force_offs_s.values()), 0)
+
+    @property
     def splits_s(self) -> dict[int, int]:
         """Time of each stage with its intergreen in s by stage index; empty where the signal runs free.
 
@@ -207,11 +212,11 @@ def _check_times(period: str, plan: ActuatedPlan, coordination: Coordination, in
         text = (
             f"{where}: the last force-off {last} s and {intergreen_s} s of intergreen are not {coordination.cycle_s} s"
         )
-        raise broken("sums", text, last + intergreen_s, coordination.cycle_s)
+        raise broken("sums", text, f"{where}: {last + intergreen_s} s", f"{coordination.cycle_s} s")
     for stage in plan.stages:
         needed, split = stage.min_green_s + intergreen_s, plan.splits_s[stage.stage]
         if split < needed:
             text = (
                 f"{where}, stage {stage.name!r}: a split of {split} s is below minimum green and intergreen, {needed} s"
             )
-            raise broken("minimum-service", text, split, f"at least {needed}")
+            raise broken("minimum-service", text, f"{where}: {split} s", f"{needed} s or more")

@@ -65,9 +65,10 @@ def coordinated(table: ActuatedPlan, plan: TimingPlan, limits: Limits, main: int
 def bounds_s(limits: Limits, greens: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
     """Minimum and maximum greens in s of stages in turn from the coordinated one on, given as (stage, green in s).
 
-    Minima are the junction's. The coordinated green may take all that the others leave over, another one what those
-    between the coordinated one and itself do. Where that would break the maximum green, or one round of maxima the
-    maximum red, no stage leaves over more than keeps them.
+    Minima are the junction's. The coordinated green may take all that the others leave over, and an intergreen by which
+    it may be early in its first cycle; another one may take what those between the coordinated one and itself leave.
+    Where that would break the maximum green, or one round of maxima the maximum red, no stage leaves over more than
+    keeps them.
     """
     stages, wanted = zip(*greens, strict=True)
     floors = [limits.min_green_s[stage] for stage in stages]
@@ -77,7 +78,7 @@ def bounds_s(limits: Limits, greens: Sequence[tuple[int, int]]) -> tuple[list[in
         left = [0, *accumulate(green - kept for green, kept in zip(wanted[1:], low[1:], strict=True))]
         rest = wanted[0] + left[-1]
         others = [min(limits.max_green_s, g + more) for g, more in zip(wanted[1:], left[:-1], strict=True)]
-        high = [rest, *others]
+        high = [min(limits.max_green_s, rest + limits.intergreen_s), *others]
         longest_red = sum(high) - min(high) + len(high) * limits.intergreen_s
         if rest > limits.max_green_s or longest_red > limits.max_red_s:
             break
