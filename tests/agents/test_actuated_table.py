@@ -194,7 +194,7 @@ def test_time_left_over_may_go_to_a_later_stage(jincheng: Scenario, shorten: Sho
 
 @pytest.mark.parametrize("offset_s", range(0, 120, 15))
 def test_it_is_in_step_whenever_it_begins(offset_s: int, jincheng: Scenario, shorten: Shorten) -> None:
-    """A coordinated green that begins too late for its minimum, 5 s before the yield point, is in step the next time."""
+    """A green that begins too late for its minimum, 5 s before the yield point, is in step the next time."""
     short = shorten(jincheng, duration_s=400)
     log = run(ActuatedTable(in_step(jincheng, offset_s)), short, "AM", 10_000)["J11"]
     first, *ends = [(left - offset_s) % 120 for (_, stage), (left, _) in pairwise(log) if stage == 0]

@@ -156,10 +156,9 @@ def test_force_offs_end_greens_where_the_plan_does(data: st.DataObject) -> None:
         assert plan.stage_at(end - 1) == stage != plan.stage_at(end)
     stages = {stage.stage: stage for stage in made.stages}
     assert made.longest_rest_s(5) <= stages[main].max_green_s <= limits.max_green_s
-    for stage in stages.values():
-        assert minima[stage.stage] <= stage.min_green_s <= greens[stage.stage] <= stage.max_green_s
-        assert stage.max_green_s <= limits.max_green_s
-        assert made.longest_red_s(stage, 5) <= limits.max_red_s
+    for k, bounds in stages.items():
+        assert minima[k] <= bounds.min_green_s <= greens[k] <= bounds.max_green_s <= limits.max_green_s
+        assert made.longest_red_s(bounds, 5) <= limits.max_red_s
 
 
 def test_the_main_road_is_coordinated(jincheng: Scenario) -> None:
@@ -237,7 +236,7 @@ def change(**fields: object) -> Plant:
     return lambda first: first["coordination"].update(fields)
 
 
-def force_off(k: int, by: int) -> Plant:
+def force_off(k: int, by: float) -> Plant:
     """Move one force-off of the first table."""
 
     def plant(first: dict[str, Any]) -> None:
