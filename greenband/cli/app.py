@@ -260,9 +260,9 @@ def plan(
     distilled. With --period day its whole day is cut into stretches with one of --plans plans P1, P2, ... each, as few
     as it takes. Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
 
-    Actuated tables have minimum and maximum greens and passage times; coordinated ones have the fixed plan's cycle, offset
-    and force-offs too. A responsive library has several fixed plans, and counts that choose among them: those of the
-    periods, or of one period at three levels of demand.
+    Actuated tables have minimum and maximum greens and passage times; coordinated ones also the cycle, offset and
+    force-offs of the fixed plan. A responsive library has several fixed plans, and counts that choose among them: those
+    of the periods, or of one period at three levels of demand.
     """
     from greenband.cli import kinds
     from greenband.cli import plan as command
