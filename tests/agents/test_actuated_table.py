@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -248,3 +248,24 @@ def test_coordinated_signals_are_safe(shixin_short: Scenario, shorten: Shorten, 
         yields = coordination.offset_s + plan.yield_s
         assert len(ends) > 1
         assert {(end - yields) % coordination.cycle_s for end in ends} == {0}
+
+
+def test_coordinated_walks_are_safe(shorten: Shorten, tmp_path: Path) -> None:
+    """A walk is over before the green may rest or be forced off."""
+    people = registry.scenario("jincheng+people")
+    limits = people.network.signals["J11"].limits(people.timing)
+    made = tables(people, tuple((k, low, low + 10, 30) for k, low in enumerate(limits.min_green_s)))
+    (table,) = made.plans["AM"].values()
+    ends = tuple(accumulate(low + 8 + limits.intergreen_s for low in limits.min_green_s))
+    coordination = Coordination(
+        cycle_s=ends[-1], offset_s=7, stage=0, force_off_s=tuple(end - limits.intergreen_s for end in ends)
+    )
+    stages = (table.stages[0].model_copy(update={"max_green_s": 60}), *table.stages[1:])
+    table = table.model_copy(update={"stages": stages, "coordination": coordination})
+    path = tmp_path / "people.json"
+    table_json.write(made.model_copy(update={"plans": {"AM": {"J11": table}}}), path)
+    done = run_one(Task(resolve(str(path)), shorten(people, duration_s=500), "AM", 10_000))
+    assert done.violations == ()
+    yields = [left for (_, stage), (left, _) in pairwise(done.executed["J11"]) if stage == 0]
+    assert len(yields) > 2
+    assert {(left - 7 - table.yield_s) % ends[-1] for left in yields[1:]} == {0}
