@@ -26,6 +26,7 @@ from greenband.field.download import Outcome, Prepared, Result
 from greenband.field.holding import Holding
 from greenband.field.inventory import load
 from greenband.field.journal import Journal
+from greenband.field.redaction import redacted
 from greenband.field.trial import Trial, Trials, period_now
 from greenband.field.wording import described, held_plans
 from greenband.formats.json import write as write_plan
@@ -127,6 +128,7 @@ def push(
         _nothing_open(desk.records)
         batch = desk.records.new_batch("push", plans)
         keeper = desk.keeper(journal, batch, "push", plans.content_hash)
+        keeper.listed(desk.controllers)
         outcomes = _agreed(desk, options, keeper, plans, targets, yes)
         return _summary(desk, outcomes, batch, journal)
 
@@ -234,11 +236,9 @@ def _of(desk: Desk, plans: PlanSet) -> list[Target]:
 
 def _nothing_open(records: Records) -> None:
     if left := records.unfinished():
-        name = left[-1].batch
-        raise BadInput(
-            f"batch {name} came to no end: go on with greenband field push --resume {name}, or give it up with"
-            f" greenband field rollback {name}"
-        )
+        one = left[-1]
+        go_on = f"go on with greenband field push --resume {one.batch}, or " if one.action == "push" else ""
+        raise BadInput(f"batch {one.batch} came to no end: {go_on}give it up with greenband field rollback {one.batch}")
 
 
 def _plans_of(desk: Desk, batch: str) -> PlanSet | None:
@@ -294,13 +294,16 @@ def _resumed(desk: Desk, options: Options, resume: str | None) -> bool:
 
 
 def _close(desk: Desk, journal: Journal, batch: str, outcomes: Mapping[str, Outcome]) -> None:
-    """A batch that was rolled back has come to its end."""
-    of_batch = {(left.batch, name) for left in desk.records.unfinished() for name in (*left.begun, *left.planned)}
-    action = journal.entries(batch=batch)[0].action
-    keeper = desk.keeper(journal, batch, action)
-    for name, outcome in outcomes.items():
-        if outcome.well and (batch, name) in of_batch:
-            keeper.ended(name, None, Outcome(Result.ROLLED_BACK, "given up", outcome.after))
+    """A batch that was rolled back has come to its end, and so has what was begun before, as other rollbacks."""
+    untouched = Outcome(Result.SKIPPED, "given up")
+    for left in desk.records.unfinished():
+        keeper = desk.keeper(journal, left.batch, left.action)
+        for name in desk.controllers:
+            outcome = outcomes.get(name, untouched)
+            if name in left.planned and left.batch == batch:
+                keeper.ended(name, None, untouched)
+            elif outcome.well and name in (left.begun + left.planned if left.action == "rollback" else left.begun):
+                keeper.ended(name, None, Outcome(Result.ROLLED_BACK, "given up", outcome.after))
 
 
 def _run(runner: Batch, work: Coroutine[None, None, dict[str, Found]], label: str, total: int) -> dict[str, Found]:
@@ -342,7 +345,8 @@ def _told(desk: Desk, outcomes: Mapping[str, Outcome]) -> bool:
         if name in outcomes:
             one = outcomes[name]
             style = "" if one.well else "bold"
-            table.add_row(name, desk.controllers[name].device, one.result.value, escape(one.detail), style=style)
+            detail = escape(redacted(one.detail, desk.secrets))
+            table.add_row(name, desk.controllers[name].device, one.result.value, detail, style=style)
     err.print(table)
     failed = [name for name, outcome in outcomes.items() if not outcome.well]
     err.print(f"{len(outcomes) - len(failed)} of {len(outcomes)} controllers well", soft_wrap=True)

@@ -65,7 +65,10 @@ class Backup:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A batch that came to no end: with the ``begun`` controllers nobody knows, the ``planned`` were not touched."""
+    """A batch that came to no end: with the ``begun`` controllers nobody knows, the ``planned`` were not touched.
+
+    Not all of the ``planned`` have been read yet.
+    """
 
     batch: str
     action: Action
@@ -245,12 +248,10 @@ class Records:
             return []
         with self.history() as journal:
             entries = journal.unended(WRITING)
-        left: dict[tuple[str, Action], dict[str, list[str]]] = {}
+        left: dict[tuple[str, Action], dict[bool, list[str]]] = {}
         for one in entries:
-            left.setdefault((one.batch, one.action), {"planned": [], "begun": []})[one.step].append(one.junction)
-        return [
-            Unfinished(batch, action, tuple(of["begun"]), tuple(of["planned"])) for (batch, action), of in left.items()
-        ]
+            left.setdefault((one.batch, one.action), {True: [], False: []})[one.step == "begun"].append(one.junction)
+        return [Unfinished(batch, action, tuple(of[True]), tuple(of[False])) for (batch, action), of in left.items()]
 
     def _make(self) -> None:
         with _writing(self.folder):
