@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
 
-from greenband.agents.actuated import Actuated, stage_phases, stage_program
+from greenband.agents.actuated import Actuated, Phase, stage_phases, stage_program
 from greenband.errors import BadInput
 from greenband.network import Signal
 from greenband.plan.actuated import ActuatedPlan, ActuatedSet
@@ -19,7 +21,9 @@ class ActuatedTable(Actuated):
     """The period's table at every signal: its order of stages, its minimum and maximum greens and passage times.
 
     SUMO knows passage times by lane: one that serves several stages has the longest of theirs. Detectors lie as
-    ``Actuated`` has them.
+    ``Actuated`` has them. Where a table is coordinated, SUMO holds its force-offs: the coordinated stage rests in green
+    until the yield point, the others end at their force-offs at the latest, though not before their minimum greens. It
+    begins with the stage that is in step then. Minimum, maximum and so the maximum red hold all the same.
 
     Raises (on reset):
         BadInput: a signal or period has no table, the period spans several, or a table breaks its junction's limits.
@@ -30,7 +34,7 @@ class ActuatedTable(Actuated):
         self._plans = plans
 
     def reset(self, scenario: Scenario, period: str) -> None:
-        """Make the programs; the first stage of each table turns green as the simulation starts."""
+        """Make the programs; a stage of each turns green as the simulation starts, without coordination the first."""
         span = scenario.period(period)
         if span.plans and period not in self._plans.plans:
             raise BadInput(f"actuated tables run one period; {period} of {scenario.name} has several")
@@ -50,9 +54,61 @@ class ActuatedTable(Actuated):
         by_stage = {stage.stage: stage for stage in table.stages}
         shortest = [by_stage[k].min_green_s for k in range(len(by_stage))]
         longest = [by_stage[k].max_green_s for k in range(len(by_stage))]
-        phases = list(stage_phases(signal, limits, longest, table.order, shortest))
         gaps = {f"max-gap:{lane}": f"{gap / 10:g}" for lane, gap in _passage_ds(signal, table).items()}
-        return stage_program(self.kind, signal, phases, {**self.settings(signal), **gaps}, start_s, self.bounded)
+        settings = {**self.settings(signal), **gaps}
+        if table.coordination is None:
+            phases = list(stage_phases(signal, limits, longest, table.order, shortest))
+            return stage_program(self.kind, signal, phases, settings, start_s, self.bounded)
+        yielded_s = (start_s - table.coordination.offset_s - table.yield_s) % table.coordination.cycle_s
+        order = _order_from(table, yielded_s, limits.intergreen_s)
+        phases = _forced_off(stage_phases(signal, limits, longest, order, shortest), order, table)
+        settings |= {"coordinated": "true", "cycleTime": str(table.coordination.cycle_s)}
+        program = stage_program(self.kind, signal, phases, settings, start_s, self.bounded)
+        return _in_step(program, table.coordination.cycle_s, yielded_s, start_s)
+
+
+def _order_from(table: ActuatedPlan, yielded_s: int, intergreen_s: int) -> list[int]:
+    """The stages from the one on that is in step if it turns green so many s after the yield point.
+
+    It is the last that could have come by then if those before it took their minimum greens.
+    """
+    first, *rest = table.force_offs_s
+    turn, least_s = [*rest, first], {stage.stage: stage.min_green_s + intergreen_s for stage in table.stages}
+    earliest_s = accumulate((least_s[stage] for stage in turn[:-1]), initial=intergreen_s)
+    begin = max(sum(earliest <= yielded_s for earliest in earliest_s) - 1, 0)
+    return turn[begin:] + turn[:begin]
+
+
+def _forced_off(phases: Iterable[Phase], order: Sequence[int], table: ActuatedPlan) -> list[Phase]:
+    """The flexible greens with the second of SUMO's cycle at which they end at the latest; the coordinated one rests.
+
+    SUMO cannot hold a force-off that lies in the next cycle, so its cycles begin at the yield point: in step no green
+    goes on past that.
+    """
+    assert table.coordination is not None
+    flexible, cycle_s, forced = iter(order), table.coordination.cycle_s, []
+    for phase in phases:
+        if "maxDur" in phase:
+            stage = next(flexible)
+            latest = str((table.force_offs_s[stage] - table.yield_s) % cycle_s or cycle_s)
+            rests = stage == table.coordination.stage
+            phase = {**phase, "latestEnd": latest, **({"earliestEnd": latest} if rests else {})}
+        forced.append(phase)
+    return forced
+
+
+def _in_step(program: Program, cycle_s: int, yielded_s: int, start_s: int) -> Program:
+    """The program with SUMO's cycles begun at the yield point, and its first stage as the simulation starts.
+
+    SUMO takes both from the offset: modulo the cycle, and modulo the sum of durations. A flexible green's duration says
+    nothing else, so the last one is lengthened until the two agree.
+    """
+    total_s = sum(int(phase["duration"]) for phase in program.phases)
+    more_s = (yielded_s - total_s) % cycle_s
+    phases = list(program.phases)
+    last = max(k for k, phase in enumerate(phases) if "maxDur" in phase)
+    phases[last] = {**phases[last], "duration": str(int(phases[last]["duration"]) + more_s)}
+    return replace(program, phases=tuple(phases), offset_s=start_s - total_s - more_s)
 
 
 def _passage_ds(signal: Signal, table: ActuatedPlan) -> dict[str, int]:

@@ -8,11 +8,10 @@ from itertools import accumulate
 from greenband import registry
 from greenband.agents.fixed import FixedPlan
 from greenband.agents.rings import RingPhase, Rings, rings_of
-from greenband.demand import Demand, FlowTable
 from greenband.errors import BadInput
 from greenband.network import Signal
+from greenband.plan.coordination import main_stage
 from greenband.plan.model import PlanSet, Provenance, TimingPlan
-from greenband.plan.splits import movement_flows
 from greenband.programs import Program
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
@@ -123,17 +122,6 @@ class Coordinated:
                 "red": str(limits.all_red_s),
                 "state": _state(signal, phase),
             }
-
-
-def main_stage(signal: Signal, scenario: Scenario, table: Demand) -> int:
-    """The stage to coordinate: the one that serves most of the main road's flow, or of all where that does not pass."""
-    whole = {route for routes in scenario.mainline.values() for route in routes}
-    through = FlowTable(tuple(flow for flow in table.motor_flows if flow.id in whole), "")
-    for flows in (movement_flows(through), movement_flows(table)):
-        served = [sum(flows.get(signal.movements[k].id, 0.0) for k in stage.movements) for stage in signal.stages]
-        if any(served):
-            return served.index(max(served))
-    return 0
 
 
 def in_order(plan: TimingPlan, rings: Rings) -> TimingPlan:

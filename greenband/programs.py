@@ -45,12 +45,12 @@ class Program:
     since_s: int = 0
 
     def called(self, stages: Collection[int]) -> Program:
-        """The program with a constant call for some stages: they last as long as they may.
+        """The program with a constant call for some stages: they last as long as they may, or until their force-off.
 
         That is what controllers do about a dead detector (FHWA-HOP-08-024, Traffic Signal Timing Manual, 5.5).
         """
         phases = tuple(
-            {**phase, "minDur": phase["maxDur"], "duration": phase["maxDur"]}
+            {**phase, **_called(phase)}
             if "maxDur" in phase and self.stages.get(phase.get("name", "")) in stages
             else phase
             for phase in self.phases
@@ -65,6 +65,13 @@ class Program:
         for phase in self.phases:
             ET.SubElement(root, "phase", dict(phase))
         return root
+
+
+def _called(phase: Mapping[str, str]) -> dict[str, str]:
+    """What a constant call changes of a phase."""
+    if "latestEnd" in phase:
+        return {"earliestEnd": phase["latestEnd"]}
+    return {"minDur": phase["maxDur"], "duration": phase["maxDur"]}
 
 
 def write(path: Path, programs: Iterable[Program]) -> None:

@@ -238,7 +238,9 @@ def plan(
     out: Annotated[Path, typer.Option(help="Folder for the tables as JSON.")],
     period: Annotated[str, typer.Option(help="Periods, or all; or day, to cut the whole day into plans.")] = "all",
     plans: Annotated[int | None, typer.Option(help="Plans of a whole day, at most; 5 by default.")] = None,
-    kind: Annotated[str, typer.Option(help="fixed, actuated, responsive, a list of them, or all.")] = "fixed",
+    kind: Annotated[
+        str, typer.Option(help="fixed, actuated, coordinated, responsive, a list of them, or all.")
+    ] = "fixed",
     seeds: Annotated[
         str | None,
         typer.Option(
@@ -259,8 +261,9 @@ def plan(
     distilled. With --period day its whole day is cut into stretches with one of --plans plans P1, P2, ... each, as few
     as it takes. Existing plan, subject and the plan just made are then simulated on the same seeds and shown together.
 
-    Actuated tables have minimum and maximum greens and passage times; a responsive library has several fixed plans, and
-    counts that choose among them: those of the periods, or of one period at three levels of demand.
+    Actuated tables have minimum and maximum greens and passage times; coordinated ones also the cycle, offset and
+    force-offs of the fixed plan. A responsive library has several fixed plans, and counts that choose among them: those
+    of the periods, or of one period at three levels of demand.
     """
     from greenband.cli import kinds
     from greenband.cli import plan as command

@@ -22,12 +22,17 @@ from greenband.plan.distil_actuated import distil_actuated
 from greenband.plan.library import Level, library_of
 from greenband.plan.model import PlanSet, TimingPlan
 from greenband.plan.planner import Planner
-from greenband.plan.tables import KINDS, Table
+from greenband.plan.tables import Table
 from greenband.scenario import Scenario
 
 __all__ = ["run"]
 
-FILES = {"fixed": "plan.json", "actuated": "actuated_plan.json", "responsive": "responsive_plan.json"}
+FILES = {
+    "fixed": "plan.json",
+    "actuated": "actuated_plan.json",
+    "coordinated": "coordinated_plan.json",
+    "responsive": "responsive_plan.json",
+}
 LEVELS = (0.7, 1.2)  # factors on the flows of a period whose plans join its own in a library
 
 
@@ -74,12 +79,12 @@ def run(
 
 
 def _kinds(text: str) -> list[str]:
-    """Kinds from a list or ``all``, each once, in the order of ``KINDS``."""
-    wanted = list(KINDS) if text == "all" else [name.strip() for name in text.split(",")]
+    """Kinds from a list or ``all``, each once, in the order of ``FILES``."""
+    wanted = list(FILES) if text == "all" else [name.strip() for name in text.split(",")]
     for name in wanted:
-        if name not in KINDS:
-            raise UnknownName("kind of table", name, [*KINDS, "all"])
-    return [name for name in KINDS if name in wanted]
+        if name not in FILES:
+            raise UnknownName("kind of table", name, [*FILES, "all"])
+    return [name for name in FILES if name in wanted]
 
 
 def _planned(
@@ -88,8 +93,9 @@ def _planned(
     """Tables of a method that makes fixed plans itself."""
     if seeds is not None:
         raise BadInput(f"--seeds {seeds}: {subject.name} is not replayed to make its plans")
-    if "actuated" in kinds:
-        raise BadInput(f"--kind actuated: {subject.name} makes fixed plans; name a policy or an adaptive controller")
+    for name in ("actuated", "coordinated"):
+        if name in kinds:
+            raise BadInput(f"--kind {name}: {subject.name} makes fixed plans; name a policy or an adaptive controller")
     planner = subject.make()
     assert isinstance(planner, Planner)
     plans = described(planner.plan_set(scenario, periods, jobs, announced), scenario)
@@ -113,12 +119,14 @@ def _distilled(
     """Tables of what a subject does when it is replayed."""
     logs = replayed(subject, scenario, periods, seeds, jobs)
     tables: dict[str, Table] = {}
+    passage_s = float(registry.config("controller", "actuated")["max_gap_s"])
     if "actuated" in kinds:
-        passage_s = float(registry.config("controller", "actuated")["max_gap_s"])
         tables["actuated"] = distil_actuated(scenario, logs, subject.name, seeds, passage_s)
-    if {"fixed", "responsive"} & set(kinds):
+    if {"fixed", "coordinated", "responsive"} & set(kinds):
         plans = searched(distil(scenario, logs, subject.name, seeds), scenario, budget, jobs)
         tables["fixed"] = described(plans, scenario)
+        if "coordinated" in kinds:
+            tables["coordinated"] = distil_actuated(scenario, logs, subject.name, seeds, passage_s, plans)
         if "responsive" in kinds:
             levels = _levels(plans)
             if len(periods) == 1:

@@ -4,16 +4,21 @@ Stages come in the order most often realised, with the junction's minimum greens
 the greens that the stage had, service by service, and at least what demand needs of the signal's cycle to hold the
 degree of saturation ``greenband.plan.distil.SATURATION``. Where one round of these maxima would keep a stage red for
 longer than the maximum red, they are shortened in proportion.
+
+Given fixed plans, signals that have others in their coordination group get force-offs; see
+``greenband.plan.coordination``.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from greenband.errors import BadInput
 from greenband.network import Signal
 from greenband.plan.actuated import ActuatedPlan, ActuatedSet, ActuatedStage
+from greenband.plan.coordination import coordinated, main_stage
 from greenband.plan.cycles import longest_cycle_s
 from greenband.plan.describe import calendar, junctions
 from greenband.plan.distil import (
@@ -26,6 +31,8 @@ from greenband.plan.distil import (
     stage_order,
     usage,
 )
+from greenband.plan.junction import Junction
+from greenband.plan.model import PlanSet
 from greenband.plan.splits import longest_greens
 from greenband.scenario import Period, Scenario
 from greenband.signals import Limits
@@ -41,6 +48,7 @@ def distil_actuated(
     subject: str,
     seeds: Sequence[int] = (),
     passage_s: float = 3.0,
+    in_step_with: PlanSet | None = None,
 ) -> ActuatedSet:
     """Tables of all periods in ``logs``, as ``greenband.plan.distil.distil`` takes them.
 
@@ -50,6 +58,8 @@ def distil_actuated(
         subject: the controller's name, for the provenance.
         seeds: the logs' seeds, for the provenance.
         passage_s: passage time of every stage in s, to the tenth.
+        in_step_with: fixed plans of the same periods whose cycles, offsets and splits the signals keep; None to have
+            them run free.
 
     Raises:
         BadInput: there are no logs, a log lacks a signal, a period spans several, or the passage time is not one.
@@ -68,11 +78,16 @@ def distil_actuated(
             for name, signal in scenario.network.signals.items()
         }
     note = f"maximum greens: {QUANTILE:g} quantile of realised greens, or what demand needs; stage order as realised"
+    known = junctions(scenario)
+    if in_step_with is not None:
+        together = _together(known)
+        plans = {period: _in_step(scenario, period, plans[period], in_step_with, together) for period in plans}
+        note = f"force-offs at {len(together)} signals, of the fixed plan: {in_step_with.provenance.note}"
     day_plans, schedule = calendar(scenario, list(plans))
     return ActuatedSet(
         provenance=origin_of(scenario, subject, seeds, note),
         plans=plans,
-        junctions=junctions(scenario),
+        junctions=known,
         day_plans=day_plans,
         schedule=schedule,
     )
@@ -80,6 +95,24 @@ def distil_actuated(
 
 def _parts(span: Period) -> list[str]:
     return list(dict.fromkeys(switch.period for switch in span.plans))
+
+
+def _together(known: Mapping[str, Junction]) -> list[str]:
+    """Signals that have others in their coordination group."""
+    sizes = Counter(junction.coordination for junction in known.values())
+    return [name for name, junction in known.items() if junction.coordination and sizes[junction.coordination] > 1]
+
+
+def _in_step(
+    scenario: Scenario, period: str, tables: Mapping[str, ActuatedPlan], fixed: PlanSet, signals: Sequence[str]
+) -> dict[str, ActuatedPlan]:
+    """The tables of a period, some signals coordinated as the fixed plans have them."""
+    demand, found = scenario.demand(period), dict(tables)
+    for name in signals:
+        signal = scenario.network.signals[name]
+        limits, main = signal.limits(scenario.timing), main_stage(signal, scenario, demand)
+        found[name] = coordinated(tables[name], fixed.plans[period][name], limits, main)
+    return found
 
 
 def _table(

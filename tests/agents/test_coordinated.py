@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from greenband import registry
-from greenband.agents.coordinated import Coordinated, in_order, main_stage, shortest_greens
+from greenband.agents.coordinated import Coordinated, in_order, shortest_greens
 from greenband.agents.fixed import Existing
 from greenband.agents.rings import RingPhase, Rings, rings_of
 from greenband.control import run
@@ -137,15 +137,6 @@ def test_stages_follow_each_other_in_one_order_also_where_sumo_takes_over(
     stages = "".join(str(stage) for _, stage in log)
     assert len(stages) > 8
     assert stages in "0231" * len(stages)
-
-
-def test_the_main_road_is_coordinated(jincheng: Scenario, j11: Signal) -> None:
-    table = jincheng.demand("AM")
-    assert main_stage(j11, jincheng, table) == 0
-    nowhere = jincheng.model_copy(update={"mainline": {}})
-    assert main_stage(j11, nowhere, table) == 0  # the fullest
-    across = jincheng.model_copy(update={"mainline": {"east": ("W11-E11",)}})
-    assert main_stage(j11, across, table) == 2
 
 
 def test_the_program_that_sumo_gets(jincheng: Scenario) -> None:

@@ -221,8 +221,8 @@ def test_a_fault_of_form_is_reported_as_its_rule(good: PlanSet, tmp_path: Path, 
 
 
 def test_every_rule_has_a_planted_fault() -> None:
-    """Changes of plan and what a scenario says are tested below."""
-    assert {*PLANTED, *BROKEN_FORMS, "transitions", "network"} == set(RULES)
+    """Changes of plan and what a scenario says are tested below, force-offs in ``test_coordination``."""
+    assert {*PLANTED, *BROKEN_FORMS, "transitions", "network", "force-offs"} == set(RULES)
 
 
 @pytest.mark.parametrize(

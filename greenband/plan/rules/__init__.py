@@ -63,6 +63,7 @@ RULES = {
         _rule("max-red", "longest red", "junction's limits", timing.max_red),
         _rule("sums", "stages add up to the cycle", "NTCIP 1202, patternCycleTime", _by_form),
         _rule("offset", "0 <= offset < cycle", "NTCIP 1202, patternOffsetTime", _by_form),
+        _rule("force-offs", "force-offs in order, rest until the yield point", "FHWA-HOP-08-024, chapter 6", _by_form),
         _rule("reference", "reference point of the offset declared", "UTDF 8, Referenced To", _by_form),
         _rule("resolution", "whole seconds", "NTCIP 1202, splitTime", _by_form),
         _rule("cycle", "cycle within limits", "NTCIP 1202 (255 s); GA/T 1049.2 (30 to 300 s)", corridor.cycles),

@@ -1,8 +1,8 @@
-"""Rules on actuated tables; the ids are those of fixed plans."""
+"""Rules on actuated tables; the ids are those of fixed plans, but for what fixed plans have not: force-offs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from greenband.plan.actuated import ActuatedPlan, ActuatedSet
 from greenband.plan.junction import Junction
@@ -13,6 +13,8 @@ from greenband.plan.rules.profile import Profile
 
 __all__ = ["check_actuated"]
 
+SPLITS = (timing.minimum_service, corridor.cycles)
+
 SHARED = (
     *(timing.yellow, timing.all_red, timing.pedestrians, timing.green_flash),
     *(lamps.lamps, lamps.conflicts, lamps.service, corridor.schedule, corridor.release),
@@ -21,6 +23,8 @@ SHARED = (
 
 def check_actuated(tables: ActuatedSet, profile: Profile) -> Iterator[Finding]:
     """Every stage is there, greens are within the junction's, and one round of maxima keeps the maximum red.
+
+    A coordinated stage can rest until its yield point. Splits are judged as the fixed plan that they make.
 
     Yellow, all-red, walks, lamps and conflicts are the junction's: the rules of fixed plans judge them by the plan that
     has every stage for its minimum green.
@@ -32,16 +36,19 @@ def check_actuated(tables: ActuatedSet, profile: Profile) -> Iterator[Finding]:
             yield Finding("stages", table.signal, period, "stages", found, f"all {len(junction.stages)}")
         yield from _greens(period, table, junction, profile)
         yield from _reds(period, table, junction)
+        yield from _rests(period, table, junction)
     least = _at_minimum(tables)
     for judge in SHARED:
         yield from judge(least, profile)
+    yield from _splits(tables, profile)
 
 
 def _at_minimum(tables: ActuatedSet) -> PlanSet:
     """The shortest round of every table as a fixed plan."""
     plans: dict[str, dict[str, TimingPlan]] = {}
     for period, table in tables:
-        plans.setdefault(period, {})[table.signal] = _shortest(table, tables.junctions[table.signal])
+        greens = {stage.stage: stage.min_green_s for stage in table.stages}
+        plans.setdefault(period, {})[table.signal] = _fixed(table, tables.junctions[table.signal], greens)
     return PlanSet(
         provenance=tables.provenance,
         plans=plans,
@@ -51,14 +58,32 @@ def _at_minimum(tables: ActuatedSet) -> PlanSet:
     )
 
 
-def _shortest(table: ActuatedPlan, junction: Junction) -> TimingPlan:
+def _splits(tables: ActuatedSet, profile: Profile) -> Iterator[Finding]:
+    """What fixed plans of the coordinated tables' splits break; in a group all have one cycle or half of it."""
+    plans: dict[str, dict[str, TimingPlan]] = {}
+    for period, table in tables:
+        junction = tables.junctions[table.signal]
+        greens = {stage: split - junction.intergreen_s for stage, split in table.splits_s.items()}
+        if greens:
+            plans.setdefault(period, {})[table.signal] = _fixed(table, junction, greens)
+    if plans:
+        fixed = PlanSet(provenance=tables.provenance, plans=plans, junctions=tables.junctions)
+        for judge in SPLITS:
+            yield from judge(fixed, profile)
+    cycles_s = {period: {name: plan.cycle_s for name, plan in plans.get(period, {}).items()} for period in tables.plans}
+    yield from corridor.unequal_cycles(cycles_s, tables.junctions, tables.day_plans)
+
+
+def _fixed(table: ActuatedPlan, junction: Junction, greens_s: Mapping[int, int]) -> TimingPlan:
+    """The table's stages with greens in s by stage index."""
     stages = []
     for stage in table.stages:
-        flash = min(junction.green_flash_s, stage.min_green_s)
+        green = greens_s[stage.stage]
+        flash = min(junction.green_flash_s, green)
         timing = StageTiming(
             stage=stage.stage,
             name=stage.name,
-            green_s=stage.min_green_s - flash,
+            green_s=green - flash,
             green_flash_s=flash,
             yellow_s=junction.yellow_s,
             all_red_s=junction.all_red_s,
@@ -86,3 +111,14 @@ def _reds(period: str, table: ActuatedPlan, junction: Junction) -> Iterator[Find
         if red > junction.max_red_s:
             place, required = f"stage {stage.stage + 1} {stage.name}", f"at most {junction.max_red_s} s"
             yield Finding("max-red", table.signal, period, place, f"{red} s while all others last", required)
+
+
+def _rests(period: str, table: ActuatedPlan, junction: Junction) -> Iterator[Finding]:
+    rest = table.longest_rest_s(junction.intergreen_s)
+    for stage in table.stages:
+        if table.coordination and stage.stage == table.coordination.stage and stage.max_green_s < rest:
+            place = f"stage {stage.stage + 1} {stage.name}"
+            required = f"{rest} s or more: from an early return to the yield point"
+            yield Finding(
+                "force-offs", table.signal, period, place, f"a maximum green of {stage.max_green_s} s", required
+            )

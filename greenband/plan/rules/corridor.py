@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 from greenband.plan.calendar import DAY_MIN, DayPlan, clock, day_plan_on
+from greenband.plan.junction import Junction
 from greenband.plan.model import PlanSet, Provenance
 from greenband.plan.rules.finding import Finding
 from greenband.plan.rules.profile import Profile
 
-__all__ = ["coordination", "cycles", "release", "schedule", "transitions"]
+__all__ = ["coordination", "cycles", "release", "schedule", "transitions", "unequal_cycles"]
 
 LEAP_YEAR = 2000  # every date that a schedule can name
 
@@ -29,11 +30,17 @@ def coordination(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
 
     Neighbours on 114 s and 116 s drift by 2 s a cycle: Brennan et al., Transportation Research Record 2311.
     """
-    for name, period, since in _in_force(plans):
-        for group, junctions in _groups(plans).items():
-            running = {
-                signal: plans.plans[period][signal].cycle_s for signal in junctions if signal in plans.plans[period]
-            }
+    cycles_s = {period: {name: plan.cycle_s for name, plan in of.items()} for period, of in plans.plans.items()}
+    yield from unequal_cycles(cycles_s, plans.junctions, plans.day_plans)
+
+
+def unequal_cycles(
+    cycles_s: Mapping[str, Mapping[str, int]], known: Mapping[str, Junction], day_plans: Mapping[str, DayPlan]
+) -> Iterator[Finding]:
+    """The rule ``coordination`` on cycles in s by period and signal; signals without a cycle do not count."""
+    for name, period, since in _in_force(cycles_s, day_plans):
+        for group, junctions in _groups(known).items():
+            running = {signal: cycles_s[period][signal] for signal in junctions if signal in cycles_s[period]}
             longest = max(running.values(), default=0)
             odd = {signal: cycle for signal, cycle in running.items() if cycle not in (longest, longest / 2)}
             for signal, cycle in odd.items():
@@ -41,20 +48,20 @@ def coordination(plans: PlanSet, profile: Profile) -> Iterator[Finding]:
                 yield Finding("coordination", signal, period, place, f"{cycle} s", f"{longest} s or half of it")
 
 
-def _in_force(plans: PlanSet) -> Iterator[tuple[str, str, str]]:
+def _in_force(periods: Iterable[str], day_plans: Mapping[str, DayPlan]) -> Iterator[tuple[str, str, str]]:
     """(day plan, period, since when) of every plan where a day plan first names it; of others the period alone."""
     seen = set()
-    for name, day in plans.day_plans.items():
+    for name, day in day_plans.items():
         for switch in day.switches:
             if switch.plan not in seen:
                 seen.add(switch.plan)
                 yield name, switch.plan, switch.at
-    yield from (("no day plan", period, "") for period in plans.plans if period not in seen)
+    yield from (("no day plan", period, "") for period in periods if period not in seen)
 
 
-def _groups(plans: PlanSet) -> dict[str, list[str]]:
+def _groups(known: Mapping[str, Junction]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for signal, junction in plans.junctions.items():
+    for signal, junction in known.items():
         if junction.coordination:
             groups.setdefault(junction.coordination, []).append(signal)
     return groups
