@@ -26,6 +26,7 @@ from greenband.field.download import Outcome, Prepared, Result
 from greenband.field.holding import Holding
 from greenband.field.inventory import load
 from greenband.field.journal import Journal
+from greenband.field.redaction import redacted
 from greenband.field.trial import Trial, Trials, period_now
 from greenband.field.wording import described, held_plans
 from greenband.formats.json import write as write_plan
@@ -130,8 +131,9 @@ def push(
         return _shown(desk, options, plans, targets)
     with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
         _nothing_open(desk.records)
-        batch = desk.records.new_batch("push", plans, [target.junction for target in targets])
+        batch = desk.records.new_batch("push", plans)
         keeper = desk.keeper(journal, batch, "push", plans.content_hash)
+        keeper.listed(desk.controllers)
         outcomes = _agreed(desk, options, keeper, plans, targets, yes)
         well = _summary(desk, outcomes, batch, journal)
         return well or _advised(batch, outcomes)
@@ -241,11 +243,9 @@ def _of(desk: Desk, plans: PlanSet, options: Options) -> list[Target]:
 
 def _nothing_open(records: Records) -> None:
     if left := records.unfinished():
-        name = left[-1].batch
-        raise BadInput(
-            f"batch {name} came to no end: go on with greenband field push --resume {name}, or give it up with"
-            f" greenband field rollback {name}"
-        )
+        one = left[-1]
+        go_on = f"go on with greenband field push --resume {one.batch}, or " if one.action == "push" else ""
+        raise BadInput(f"batch {one.batch} came to no end: {go_on}give it up with greenband field rollback {one.batch}")
 
 
 def _plans_of(desk: Desk, batch: str) -> PlanSet | None:
@@ -317,7 +317,7 @@ def _resumed(desk: Desk, options: Options, resume: str | None, *, yes: bool, dry
     """Go on with a batch: what ended well stays, what was begun is looked at first, the rest is done."""
     with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
         left = desk.left(journal, find_batch(desk.records, None if resume == LAST else resume))
-        meant = desk.records.junctions(left.batch)
+        meant = {entry.junction for entry in journal.entries(batch=left.batch)}
         targets = [target for target in left.targets if target.junction in meant]
         err.print(f"batch {left.batch}: {len(left.done)} ended well before, {len(targets)} to go", soft_wrap=True)
         if dry_run:
@@ -346,13 +346,16 @@ def _advised(batch: str, outcomes: Mapping[str, Outcome]) -> bool:
 
 
 def _close(desk: Desk, journal: Journal, batch: str, outcomes: Mapping[str, Outcome]) -> None:
-    """A batch that was rolled back has come to its end."""
-    of_batch = {(left.batch, name) for left in desk.records.unfinished() for name in (*left.begun, *left.planned)}
-    action = journal.entries(batch=batch)[0].action
-    keeper = desk.keeper(journal, batch, action)
-    for name, outcome in outcomes.items():
-        if outcome.well and (batch, name) in of_batch:
-            keeper.ended(name, None, Outcome(Result.ROLLED_BACK, "given up", outcome.after))
+    """A batch that was rolled back has come to its end, and so has what was begun before, as other rollbacks."""
+    untouched = Outcome(Result.SKIPPED, "given up")
+    for left in desk.records.unfinished():
+        keeper = desk.keeper(journal, left.batch, left.action)
+        for name in desk.controllers:
+            outcome = outcomes.get(name, untouched)
+            if name in left.planned and left.batch == batch:
+                keeper.ended(name, None, untouched)
+            elif outcome.well and name in (left.begun + left.planned if left.action == "rollback" else left.begun):
+                keeper.ended(name, None, Outcome(Result.ROLLED_BACK, "given up", outcome.after))
 
 
 def _run(runner: Batch, work: Coroutine[None, None, dict[str, Found]], label: str, total: int) -> dict[str, Found]:
@@ -397,7 +400,7 @@ def _told(desk: Desk, outcomes: Mapping[str, Outcome]) -> bool:
         if name in outcomes:
             one = outcomes[name]
             style = "" if one.well else "bold"
-            detail = "see above" if one.result is Result.DIFFERS else one.detail
+            detail = "see above" if one.result is Result.DIFFERS else redacted(one.detail, desk.secrets)
             table.add_row(name, desk.controllers[name].device, one.result.value, escape(detail), style=style)
     err.print(table)
     failed = [name for name, outcome in outcomes.items() if not outcome.well]

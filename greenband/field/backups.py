@@ -6,7 +6,7 @@
       journal.sqlite                  who did what, see ``greenband.field.journal``
       lock                            held while a batch writes to controllers
       20261129-083226-push/           a batch: when it was begun, UTC, and what it did
-        plan.json, junctions.json     what is to be done, and where
+        plan.json
         J06.before.json, J06.target.json
 
 The folder is made for its owner alone, as it shows where a city's signals are, what they do and what of them is
@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -47,7 +47,6 @@ BATCH = re.compile(r"(\d{8}-\d{6})-[a-z]+(?:-(\d+))?")
 STAMP = len("20261129-083226")
 FORM = "greenband holding 1"
 MOST_BYTES = 5_000_000
-JUNCTIONS = "junctions.json"
 MOST_NAME_BYTES = 200  # of 255 that file systems allow
 
 
@@ -66,7 +65,10 @@ class Backup:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A batch that came to no end: with the ``begun`` controllers nobody knows, the ``planned`` were not touched."""
+    """A batch that came to no end: with the ``begun`` controllers nobody knows, the ``planned`` were not touched.
+
+    Not all of the ``planned`` have been read yet.
+    """
 
     batch: str
     action: Action
@@ -125,8 +127,8 @@ class Records:
                 raise BadInput(f"{path}: cannot be used: {error.strerror}") from error
             yield
 
-    def new_batch(self, action: Action, plans: PlanSet | None = None, junctions: Sequence[str] = ()) -> str:
-        """Begin a batch and keep its plan, and the junctions that it is meant for.
+    def new_batch(self, action: Action, plans: PlanSet | None = None) -> str:
+        """Begin a batch and keep its plan.
 
         Returns:
             Its name, which no other has.
@@ -145,9 +147,7 @@ class Records:
             _to_disk(self.folder)
             if plans is not None:
                 write(plans, self.folder / name / "plan.json")
-            if junctions:
-                write_text(self.folder / name / JUNCTIONS, json.dumps([*junctions], ensure_ascii=False) + "\n")
-            _to_disk(self.folder / name)
+                _to_disk(self.folder / name)
         return name
 
     def batches(self) -> list[str]:
@@ -165,21 +165,6 @@ class Records:
             BadInput: it has none, or it is damaged.
         """
         return read(self._place(batch) / "plan.json")
-
-    def junctions(self, batch: str) -> tuple[str, ...]:
-        """The junctions that a batch is meant for.
-
-        Raises:
-            BadInput: nobody said, or the file is damaged.
-        """
-        path = self._place(batch) / JUNCTIONS
-        try:
-            found = json.loads(bounded_bytes(path, MOST_BYTES))
-        except ValueError as error:
-            raise BadInput(f"{path}: no list of junctions: {error}") from error
-        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-            raise BadInput(f"{path}: no list of junctions")
-        return tuple(found)
 
     def keep(
         self,
@@ -263,12 +248,10 @@ class Records:
             return []
         with self.history() as journal:
             entries = journal.unended(WRITING)
-        left: dict[tuple[str, Action], dict[str, list[str]]] = {}
+        left: dict[tuple[str, Action], dict[bool, list[str]]] = {}
         for one in entries:
-            left.setdefault((one.batch, one.action), {"planned": [], "begun": []})[one.step].append(one.junction)
-        return [
-            Unfinished(batch, action, tuple(of["begun"]), tuple(of["planned"])) for (batch, action), of in left.items()
-        ]
+            left.setdefault((one.batch, one.action), {True: [], False: []})[one.step == "begun"].append(one.junction)
+        return [Unfinished(batch, action, tuple(of[True]), tuple(of[False])) for (batch, action), of in left.items()]
 
     def _make(self) -> None:
         with _writing(self.folder):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
+from greenband.errors import BadInput, GreenbandError
 from greenband.field import download
 from greenband.field.download import Outcome, Patience, Prepared, Result
-from greenband.field.driver import Driver, FieldError, Refused
+from greenband.field.driver import Driver, Refused
 from greenband.field.holding import Holding
 
 __all__ = ["Batch", "Record", "Target"]
@@ -36,6 +38,14 @@ class Target:
     exact: bool = False
     left: Prepared | None = None
     release: bool = False
+
+
+class _OffRecord(Exception):
+    """An end could not be recorded."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Record(Protocol):
@@ -127,25 +137,31 @@ class Batch:
                     return Outcome(Result.SKIPPED)
                 try:
                     return await one(target)
-                except Refused as error:
-                    return await self._end(target, None, Outcome(Result.UNCHANGED, str(error)))
+                except _OffRecord:
+                    raise
                 except Exception as error:  # noqa: BLE001 - a fault of the program too must not end the batch
-                    return await self._end(target, None, Outcome(Result.UNREACHABLE, _reason(error)))
+                    return await self._end(target, target.left, _not_begun(target, error))
 
-        found = await asyncio.gather(*(guarded(target) for target in targets))
-        return dict(zip((target.junction for target in targets), found, strict=True))
+        found = await asyncio.gather(*(guarded(target) for target in targets), return_exceptions=True)
+        for failure in found:  # only now, as those in hand were to come to their end
+            if isinstance(failure, _OffRecord):
+                raise failure.why
+            if isinstance(failure, BaseException):
+                raise failure
+        ends = (end for end in found if not isinstance(end, BaseException))
+        return dict(zip((target.junction for target in targets), ends, strict=True))
 
     async def _pushed(self, target: Target, ready: Prepared | None) -> Outcome:
         async with target.connect() as driver:
-            if target.left is not None:
-                return await self._begun(target, target.left, download.resumed(driver, target.left, self.patience))
+            if (left := target.left) is not None:
+                return await self._begun(target, left, partial(download.resumed, driver, left, self.patience))
             plan = await self._prepared(driver, target)
             if ready is not None and plan != ready:
                 refused = Outcome(Result.UNCHANGED, "it holds something else by now than was shown", plan.before)
                 return await self._end(target, plan, refused)
             if not plan.changes:
                 return await self._end(target, plan, await download.applied(driver, plan, self.patience))
-            return await self._begun(target, plan, download.applied(driver, plan, self.patience))
+            return await self._begun(target, plan, partial(download.applied, driver, plan, self.patience))
 
     async def _prepared(self, driver: Driver, target: Target) -> Prepared:
         async with asyncio.timeout(self.limit_s):
@@ -158,23 +174,36 @@ class Batch:
         await asyncio.to_thread(self.record.planned, target.junction, plan)
         return plan
 
-    async def _begun(self, target: Target, plan: Prepared, work: Awaitable[Outcome]) -> Outcome:
+    async def _begun(self, target: Target, plan: Prepared, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Work that writes; it is on record that it begins, and how it ends, whatever happens."""
         await asyncio.to_thread(self.record.begun, target.junction, plan)
         try:
             async with asyncio.timeout(self.limit_s):
-                outcome = await work
+                outcome = await work()
         except Exception as error:  # noqa: BLE001 - a fault of the program too must not end the batch
             outcome = Outcome(Result.UNCLEAR, _reason(error))
         return await self._end(target, plan, outcome)
 
     async def _end(self, target: Target, plan: Prepared | None, outcome: Outcome) -> Outcome:
-        await asyncio.to_thread(self.record.ended, target.junction, plan, outcome)
+        """An end that cannot be recorded is the end of the batch: what is in hand ends, nothing more is begun."""
+        try:
+            await asyncio.to_thread(self.record.ended, target.junction, plan, outcome)
+        except Exception as error:
+            self.stop()
+            raise _OffRecord(error) from error
         self.watch()
         return outcome
+
+
+def _not_begun(target: Target, error: Exception) -> Outcome:
+    """Nothing was written now; but what was begun before is as unknown as it was."""
+    if target.left is not None:
+        return Outcome(Result.UNCLEAR, _reason(error))
+    refused = isinstance(error, Refused | BadInput)
+    return Outcome(Result.UNCHANGED if refused else Result.UNREACHABLE, _reason(error))
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no end in sight"
-    return str(error) if isinstance(error, FieldError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, GreenbandError) else f"{type(error).__name__}: {error}"

@@ -101,6 +101,9 @@ class Desk:
         A push names exactly the objects that it may have changed; what a pull has is put back with what stands in the
         way cleared.
 
+        Returns:
+            None for a controller that was not read, as the batch was interrupted before.
+
         Raises:
             BadInput: there is no such batch, or it has no backup of any of these controllers.
         """
@@ -112,7 +115,7 @@ class Desk:
                 self._same_device(held.device, name, batch)
                 exact, release = one.action != "pull", _uncertain(one)
                 targets.append(self._target(name, held.holding, exact=exact, release=release))
-        if not targets:
+        if not targets and not any(left.batch == batch for left in self.records.unfinished()):
             raise BadInput(f"{self.records.folder / batch}: has no backup of these controllers")
         return targets
 
@@ -158,7 +161,7 @@ class Desk:
 
 
 def find_batch(records: Records, name: str | None) -> str:
-    """A batch by its name, or the last one that came to no end.
+    """A batch by its name, or the last one that came to no end; a rollback only where there is no other.
 
     Raises:
         BadInput: all came to their end.
@@ -167,7 +170,7 @@ def find_batch(records: Records, name: str | None) -> str:
         return name
     if not (left := records.unfinished()):
         raise BadInput(f"{records.folder}: no batch was interrupted")
-    return left[-1].batch
+    return ([one for one in left if one.action != "rollback"] or left)[-1].batch
 
 
 def _in(entry: Entry, results: tuple[Result, ...]) -> bool:

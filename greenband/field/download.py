@@ -29,7 +29,7 @@ class Result(StrEnum):
     UNCHANGED = "not changed"  # what it held
     ROLLED_BACK = "rolled back"  # what it held, written back and read
     UNREACHABLE = "unreachable"  # what it held: nothing was begun
-    UNCLEAR = "unclear"  # nobody knows: it stopped answering amid the download
+    UNCLEAR = "unclear"  # nobody knows: it stopped answering amid the download, or cannot discard it
     BROKEN = "broken"  # neither the new plan nor what it held
     SKIPPED = "not begun"  # what it held: the batch was interrupted before
 
@@ -130,7 +130,7 @@ async def restored(driver: Driver, plan: Prepared, patience: Patience, why: str)
     for _ in range(patience.writes):
         held = await _patiently(driver, plan.before, patience)
         if held is None:
-            return Outcome(Result.UNCLEAR, f"{why}; then it stopped answering")
+            return await _unclear(driver, plan, why)
         if held == plan.before:
             return Outcome(Result.ROLLED_BACK, why, held)
         try:
@@ -140,7 +140,7 @@ async def restored(driver: Driver, plan: Prepared, patience: Patience, why: str)
     held = await _patiently(driver, plan.before, patience)
     if held == plan.before:
         return Outcome(Result.ROLLED_BACK, why, held)
-    return Outcome(Result.BROKEN if held else Result.UNCLEAR, why, held)
+    return Outcome(Result.BROKEN, why, held) if held is not None else await _unclear(driver, plan, why)
 
 
 async def _quietly(driver: Driver, plan: Prepared) -> Outcome:
@@ -161,7 +161,7 @@ async def _settled(driver: Driver, plan: Prepared, patience: Patience, why: str)
     """See what the controller holds after a write that failed."""
     held = await _patiently(driver, plan.target, patience)
     if held is None:
-        return Outcome(Result.UNCLEAR, why)
+        return await _unclear(driver, plan, why)
     if held == plan.target:
         return await _judged(driver, plan, patience, why)
     if held == plan.before:
@@ -173,7 +173,7 @@ async def _judged(driver: Driver, plan: Prepared, patience: Patience, why: str) 
     """Keep the new plan if all of it is there and runs, else go back."""
     held = await _patiently(driver, plan.target, patience)
     if held is None:
-        return Outcome(Result.UNCLEAR, f"{why}: it stopped answering")
+        return await _unclear(driver, plan, why)
     if held != plan.target:
         return await restored(driver, plan, patience, f"read back: {_first(plan.target, held)}")
     try:
@@ -197,6 +197,17 @@ async def _patiently(driver: Driver, names: Holding, patience: Patience) -> Hold
                 return None
         await asyncio.sleep(pause)
         pause = min(2 * pause, patience.longest_s)
+
+
+async def _unclear(driver: Driver, plan: Prepared, why: str) -> Outcome:
+    """Patience is over; it may still tell what it holds, though not whether what was begun is discarded."""
+    try:
+        held = await driver.read(plan.target)
+    except FieldError:
+        return Outcome(Result.UNCLEAR, f"{why}; then it stopped answering")
+    known = {plan.before: "what it held", plan.target: "the new plan"}
+    found = known.get(held, "neither the new plan nor what it held")
+    return Outcome(Result.UNCLEAR, f"{why}; it holds {found}, and what was begun may still be open", held)
 
 
 def _first(wanted: Holding, held: Holding) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Action", "Entry", "Event", "Journal", "Step", "now", "redacted", "who"]
 
 Action = Literal["push", "pull", "rollback", "verify", "trial"]
-Step = Literal["planned", "begun", "ended"]
+Step = Literal["listed", "planned", "begun", "ended"]
 Result = TypeVar("Result")
 
 APPLICATION, SCHEMA = 0x67626A6C, 1  # "gbjl"; written into the file's header
@@ -177,7 +177,7 @@ class Journal:
         return self._select(f"WHERE {where} ORDER BY id {order} LIMIT ?", (*wanted.values(), most))
 
     def unended(self, actions: Collection[Action]) -> list[Entry]:
-        """For each batch, action and junction that has not ended since: that it was begun, or else last planned.
+        """For each batch, action and junction that has not ended since: that it was begun, or else the last entry.
 
         Raises:
             BadInput: the file cannot be read.

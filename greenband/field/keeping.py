@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from greenband.field.backups import Records
@@ -24,6 +24,10 @@ class Keeper:
     controllers: Mapping[str, Controller]
     plan_hash: str = ""
 
+    def listed(self, junctions: Iterable[str]) -> None:
+        """These are what the batch is for, so that those which it never comes to are known too."""
+        self.journal.record_all([self._event(junction, "listed") for junction in junctions])
+
     def planned(self, junction: str, plan: Prepared) -> None:
         """Keep what it holds and what it is to hold; nothing was written yet, so that what was kept may be replaced."""
         one = self.controllers[junction]
@@ -41,8 +45,11 @@ class Keeper:
         self._enter(junction, "ended", plan, outcome)
 
     def _enter(self, junction: str, step: Step, plan: Prepared | None, outcome: Outcome | None = None) -> None:
+        self.journal.record(self._event(junction, step, plan, outcome))
+
+    def _event(self, junction: str, step: Step, plan: Prepared | None = None, outcome: Outcome | None = None) -> Event:
         after = outcome.after.hash if outcome and outcome.after else ""
-        event = Event(
+        return Event(
             batch=self.batch,
             action=self.action,
             step=step,
@@ -54,4 +61,3 @@ class Keeper:
             result=outcome.result.value if outcome else "",
             detail=outcome.detail if outcome else "",
         )
-        self.journal.record(event)

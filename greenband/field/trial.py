@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from greenband.errors import BadInput, UnknownName
 from greenband.field import download
@@ -95,7 +96,7 @@ class Trials(Batch):
         async def one(target: Target) -> Outcome:
             async with target.connect() as driver:
                 assert isinstance(driver, Gat1049Driver)
-                return await self._commanded(target, Prepared(NOTHING, NOTHING), driver.end_trial(), "ended")
+                return await self._commanded(target, Prepared(NOTHING, NOTHING), driver.end_trial, "ended")
 
         return await self._each(targets, one)
 
@@ -110,27 +111,29 @@ class Trials(Batch):
             outcome = await download.applied(driver, prepared, self.patience)
             return replace(outcome, detail=f"until {ends:%H:%M}") if outcome.well else outcome
 
-        return await self._begun(target, prepared, work())
+        return await self._begun(target, prepared, work)
 
     async def _center_plan(self, target: Target, driver: Gat1049Driver, trial: Trial) -> Outcome:
         junction, plan = trial.plans.junctions[target.junction], trial.plans.plans[trial.period][target.junction]
         along = target.junction in gat1049.coordinated_signals(trial.plans)
         ends = datetime.datetime.now() + datetime.timedelta(minutes=trial.minutes)
         prepared = Prepared(NOTHING, Holding({"CenterPlan": f"{trial.period} until {ends:%Y-%m-%d %H:%M}"}))
-        work = driver.trial(junction, plan, trial.minutes, coordinated=along)
+        work = partial(driver.trial, junction, plan, trial.minutes, coordinated=along)
         return await self._commanded(target, prepared, work, f"until {ends:%H:%M}")
 
-    async def _commanded(self, target: Target, prepared: Prepared, command: Awaitable[object], detail: str) -> Outcome:
+    async def _commanded(
+        self, target: Target, prepared: Prepared, command: Callable[[], Awaitable[object]], detail: str
+    ) -> Outcome:
         """A command that the platform carries out at once, or refuses."""
         await asyncio.to_thread(self.record.planned, target.junction, prepared)
 
         async def work() -> Outcome:
             try:
-                await command
+                await command()
             except (BadInput, Refused) as error:
                 return Outcome(Result.UNCHANGED, str(error))
             except FieldError as error:
                 return Outcome(Result.UNCLEAR, str(error))
             return Outcome(Result.DONE, detail)
 
-        return await self._begun(target, prepared, work())
+        return await self._begun(target, prepared, work)

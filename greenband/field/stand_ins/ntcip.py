@@ -149,6 +149,16 @@ class StandIn:
         """How often it has started."""
         return self._engine.boots
 
+    @property
+    def stores(self) -> int:
+        """How often it has stored something since it was made."""
+        return self._memory.version
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether somebody has a transaction open."""
+        return self._transaction.open
+
     def held(self) -> dict[str, str]:
         """All that is stored: texts by the names of objects."""
         return texts(self._memory.values)

@@ -67,6 +67,11 @@ class Transaction:
         self._verdict, self._error = Verdict.NOT_DONE, ""
 
     @property
+    def open(self) -> bool:
+        """Whether it is anything but normal."""
+        return self._state is not State.NORMAL
+
+    @property
     def state(self) -> State:
         """The state; verifying ends by itself.
 
