@@ -136,7 +136,7 @@ def push(
         keeper.listed(desk.controllers)
         outcomes = _agreed(desk, options, keeper, plans, targets, yes)
         well = _summary(desk, outcomes, batch, journal)
-        return well or _advised(batch, outcomes)
+        return well or _advised(batch, outcomes, options)
 
 
 def try_out(path: Path, options: Options, rules: Rules, time: str, period: str | None, *, yes: bool) -> bool:
@@ -325,7 +325,7 @@ def _resumed(desk: Desk, options: Options, resume: str | None, *, yes: bool, dry
         keeper = desk.keeper(journal, left.batch, left.action, left.plans.content_hash)
         outcomes = _agreed(desk, options, keeper, left.plans, targets, yes)
         well = _summary(desk, {**left.done, **outcomes}, left.batch, journal)
-        return well or _advised(left.batch, outcomes)
+        return well or _advised(left.batch, outcomes, options)
 
 
 def _differing(targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Iterator[tuple[str, Prepared]]:
@@ -336,12 +336,13 @@ def _differing(targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> It
             yield target.junction, Prepared(outcome.after, Holding({**outcome.after.objects, **target.wanted.objects}))
 
 
-def _advised(batch: str, outcomes: Mapping[str, Outcome]) -> bool:
+def _advised(batch: str, outcomes: Mapping[str, Outcome], options: Options) -> bool:
     """What may be done after a push that did not end well everywhere."""
     if all(outcome.result is Result.SKIPPED for outcome in outcomes.values()):
         return False
-    err.print(f"greenband field push --resume {batch}    tries the others again", soft_wrap=True)
-    err.print(f"greenband field rollback {batch}         brings all back to what they held before", soft_wrap=True)
+    about = f"{batch} -i {options.inventory}"
+    err.print(f"to try the others again: greenband field push --resume {about}", markup=False, soft_wrap=True)
+    err.print(f"to bring all back: greenband field rollback {about}", markup=False, soft_wrap=True)
     return False
 
 
