@@ -128,8 +128,8 @@ def served(plans: PlanSet, folder: Path, faults: Mapping[str, str] | None = None
         ]
         defaults = {"user": "operator", "timeout_s": 0.5, "auth": {"secret": "auth"}, "privacy": {"secret": "privacy"}}
         (folder / "secrets.yaml").touch(mode=0o600)
-        write = {"secrets.yaml": SECRETS, "controllers.yaml": {"secrets": "secrets.yaml", "defaults": defaults}}
-        write["controllers.yaml"]["controllers"] = rows  # type: ignore[assignment]
+        inventory = {"secrets": "secrets.yaml", "defaults": defaults, "controllers": rows}
+        write = {"secrets.yaml": SECRETS, "controllers.yaml": inventory}
         for name, content in write.items():
             (folder / name).write_text(yaml.safe_dump(content))
         yield Served(pipe, folder / "controllers.yaml")

@@ -31,7 +31,19 @@ SOME = ["J06", "J07", "J08"]  # a part of the road, so that tests are quick
 def simulated(plan: Path, folder: Path, *words: str) -> Iterator[Path]:
     """Controllers of software for a plan, until the end of the block; their inventory."""
     inventory = folder / "controllers.yaml"
-    command = [sys.executable, "-c", CALL, "field", "simulate", plan, "--out", folder, "--seconds", "300", *words]
+    command = [
+        sys.executable,
+        "-c",
+        CALL,
+        "field",
+        "simulate",
+        str(plan),
+        "--out",
+        str(folder),
+        "--seconds",
+        "300",
+        *words,
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as served:
         try:
             assert served.stderr is not None
@@ -286,6 +298,6 @@ def test_what_cannot_be_simulated(plan: Path, words: tuple[str, ...], said: str,
 
 def test_simulation_ends_by_itself(plan: Path, tmp_path: Path) -> None:
     started = time.monotonic()
-    command = [sys.executable, "-c", CALL, "field", "simulate", plan, "--out", tmp_path, "--seconds", "0.1"]
+    command = [sys.executable, "-c", CALL, "field", "simulate", str(plan), "--out", str(tmp_path), "--seconds", "0.1"]
     subprocess.run(command, check=True, timeout=60, capture_output=True)
     assert time.monotonic() - started < 60
