@@ -4,7 +4,7 @@
                                 [--periods AM,OFF,PM] [--seeds 0:10] [--jobs 2] [--out benchmarks/results/tables.md]
 
 What is simulated are the CSV tables that ``greenband export`` makes of the plan. A plan that is not there is made
-first, by ``greenband plan``, which takes a quarter of an hour a period. The baselines' runs are those of
+first, by ``greenband plan``, which takes half an hour a period. The baselines' runs are those of
 ``benchmarks/results/SCENARIO.json``, see baselines.py; the existing plan is simulated again, and must
 come out as there.
 """

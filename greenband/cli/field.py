@@ -139,22 +139,34 @@ def push(
         return well or _advised(batch, outcomes, options)
 
 
-def try_out(path: Path, options: Options, rules: Rules, time: str, period: str | None, *, yes: bool) -> bool:
+def try_out(
+    path: Path, options: Options, rules: Rules, time: str, period: str | None, *, yes: bool, dry_run: bool
+) -> bool:
     """Let the controllers run a plan for a while; whether every one does."""
     desk = options.desk()
     plans = rules.lawful(path)
     now = datetime.datetime.now()
     trial = Trial(plans, period or period_now(plans, now), _minutes(time))
     targets = _of(desk, plans, options)
-    names = ", ".join(desk.controllers)
-    err.print(f"plan {trial.period} for {trial.minutes} min at {names}", markup=False, soft_wrap=True)
+    by_schedule = [name for name, one in desk.controllers.items() if one.protocol == "ntcip"]
+    about = f"plan {trial.period} for {trial.minutes} min at {counted(len(targets), 'controller')}"
+    if dry_run or not yes:
+        looking = Trials(_Nothing(), options.parallel)
+        found = _run(looking, looking.look(targets, trial, by_schedule), "reading", len(targets))
+        _print_changes(desk, plans, found)
+        failed = {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
+        if failed:
+            _told(desk, failed)
+        if dry_run:
+            err.print(f"{about}; dry run: nothing was written")
+            return not failed
+        targets = [target for target in targets if target.junction not in failed]
+        if not targets or not _asked(f"Run {about}?"):
+            return False
     with desk.records.lock("trial"), desk.records.journal(desk.secrets) as journal:
         _nothing_open(desk.records)
-        if not (yes or _asked("Begin the trial?")):
-            return False
         batch = desk.records.new_batch("trial", plans)
         runner = Trials(desk.keeper(journal, batch, "trial", plans.content_hash), options.parallel)
-        by_schedule = [name for name, one in desk.controllers.items() if one.protocol == "ntcip"]
         work = runner.begin(targets, trial, by_schedule)
         return _summary(desk, _run(runner, work, "beginning", len(targets)), batch, journal)
 
@@ -186,14 +198,18 @@ def rollback(batch: str, options: Options, *, yes: bool, dry_run: bool) -> bool:
     with desk.records.lock("rollback"), desk.records.journal(desk.secrets) as journal:
         name = find_batch(desk.records, None if batch == LAST else batch)
         plans = _plans_of(desk, name)
-        if commanded := desk.commanded(journal, name):
-            return _ended(desk, options, journal, name, commanded)
-        targets = desk.back(journal, name)
+        targets, trials = desk.back(journal, name), desk.commanded(journal, name)
+        if trials:
+            names = ", ".join(target.junction for target in trials)
+            err.print(f"a trial behind a platform ends by a command: {names}", soft_wrap=True)
         if dry_run:
             return _shown(desk, options, plans, targets)
         own = desk.records.new_batch("rollback", plans)
         keeper = desk.keeper(journal, own, "rollback", plans.content_hash if plans else "")
-        outcomes = _agreed(desk, options, keeper, plans, targets, yes, "Bring back")
+        outcomes = _agreed(desk, options, keeper, plans, targets, yes, "Bring back") if targets else {}
+        if trials and (yes or _asked(f"End the trial at {counted(len(trials), 'controller')}?")):
+            runner = Trials(keeper, options.parallel)
+            outcomes |= _run(runner, runner.end(trials), "ending", len(trials))
         _close(desk, journal, name, outcomes)
         return _summary(desk, outcomes, own, journal)
 
@@ -214,15 +230,6 @@ def pull(options: Options, like: Path | None, scenario: str | None, *, dry_run: 
             if outcome.after is not None and plans is not None:
                 _as_plan(desk, batch, name, outcome.after, plans)
         return _summary(desk, outcomes, batch, journal)
-
-
-def _ended(desk: Desk, options: Options, journal: Journal, batch: str, targets: Sequence[Target]) -> bool:
-    """Trials behind signal platforms, ended before their time."""
-    own = desk.records.new_batch("rollback")
-    runner = Trials(desk.keeper(journal, own, "rollback"), options.parallel)
-    outcomes = _run(runner, runner.end(targets), "ending", len(targets))
-    _close(desk, journal, batch, outcomes)
-    return _summary(desk, outcomes, own, journal)
 
 
 def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet) -> None:

@@ -90,9 +90,9 @@ def push(
     options = _options(inventory, only, records, parallel, insecure)
     rules = command.Rules(profile, waivers, scenario)
     if trial is not None:
-        if plan is None or resume is not None or dry_run:
-            raise typer.BadParameter("--for goes with a plan, and without --resume and --dry-run")
-        well = command.try_out(plan, options, rules, trial, period, yes=yes)
+        if plan is None or resume is not None:
+            raise typer.BadParameter("--for goes with a plan, and without --resume")
+        well = command.try_out(plan, options, rules, trial, period, yes=yes, dry_run=dry_run)
     elif period is not None:
         raise typer.BadParameter("--period goes with --for")
     else:

@@ -38,7 +38,7 @@ DAY_REPLAYED = "10000"  # those of a whole day, which is long
 PLANS = 5  # of a whole day, at most, by default
 SHOWN = 10  # differences and broken rules that are told one by one
 SEARCHED_S = 1200  # s of a period, after its warm-up, in which they are tried
-SEARCHED = 180  # plans that are tried in simulation after that
+SEARCHED = 360  # plans that are tried in simulation after that, half of them from the green wave
 MAX_CYCLE_S = 120  # s, of the green wave that is a start of the search too
 MAINLINE = 0.1  # s of delay that 1 s/km on the main road counts as where plans are chosen
 

@@ -58,8 +58,8 @@ class Budget:
     """What a tuning may cost.
 
     ``evaluations`` counts plans that the strategy tries, each on ``seeds`` training seeds, in the first ``duration_s``
-    of the period after its warm-up, at a ``fidelity``; then at most four plans run all of it on ``validation_seeds``,
-    always in micro.
+    of the period after its warm-up, at a ``fidelity``; then at most three plans for each start run all of it on
+    ``validation_seeds``, always in micro.
 
     Raises:
         BadInput: fewer plans than a generation has, no seed, or no time.
@@ -118,7 +118,8 @@ def refined(
         subject: whom the plans are of.
         scenario: where.
         period: when.
-        starts: plans by what they are called; the search begins at the one that does best on the validation seeds.
+        starts: plans by what they are called; a search begins at each, with an equal share of the budget. The better
+            start does not tell where the better end is.
         budget: what the search may cost.
         jobs: simulations at a time.
         watch: progress, one step a simulation.
@@ -128,7 +129,7 @@ def refined(
         SimulationError: SUMO failed.
     """
     spaces = [AroundPlans(scenario, period, plans) for plans in starts.values()]
-    about = [subject, mainline, *starts, *(_start(period, space) for space in spaces)]
+    about = ["each", subject, mainline, *starts, *(_start(period, space) for space in spaces)]
     kept = _folder() / f"{_key(scenario, period, 0, budget, json.dumps(about))}.json"
     search = _Search(subject, next(iter(starts)), scenario, period, spaces, budget, jobs, watch, mainline)
     return _kept(kept, search)
@@ -182,7 +183,7 @@ def _origin(space: PlanSpace) -> Plans:
 
 @dataclass(frozen=True)
 class _Search:
-    """One tuning: from the best of some starts, each in a space of its own."""
+    """One tuning: from some starts, each in a space of its own and with its share of the plans."""
 
     subject: str
     start_name: str
@@ -197,37 +198,31 @@ class _Search:
     def run(self, store: Store) -> PlanSet:
         """Search, and choose on validation seeds among the starts and what was found."""
         budget, first = self.budget, self.spaces[0]
-        size = min(4 + int(3 * math.log(first.dimension)), budget.evaluations)  # pycma's own choice of a generation
-        generations = budget.evaluations // size if first.dimension > 1 else 0
+        each = max(budget.evaluations // len(self.spaces), LEAST_EVALUATIONS)
+        size = min(4 + int(3 * math.log(first.dimension)), each)  # pycma's own choice of a generation
+        generations = each // size if first.dimension > 1 else 0
         training = range(TRAINING_SEED, TRAINING_SEED + generations * budget.seeds)
         validation = range(VALIDATION_SEED, VALIDATION_SEED + budget.validation_seeds)
         short = _cut(self.scenario.at(budget.fidelity), self.period, budget.duration_s)
-        label = f"tuning {self.scenario.name} {self.period}: {size * generations} plans by CMA-ES"
-        with self.watch(label, size * len(training) + (len(self.spaces) + 2) * len(validation)) as step:
+        tried = size * generations * len(self.spaces)
+        label = f"tuning {self.scenario.name} {self.period}: {tried} plans by CMA-ES"
+        with self.watch(label, tried * budget.seeds + 3 * len(self.spaces) * len(validation)) as step:
 
             def measure(candidates: Sequence[Plans], seeds: Sequence[int], road: Scenario = short) -> list[_Outcome]:
                 return _outcomes(road, self.period, candidates, seeds, self.jobs, step, store)
 
-            starts = [_origin(space) for space in self.spaces]
-            space = first
-            if len(starts) > 1:
-                space = self.spaces[_least(self._costs(measure(starts, validation, self.scenario)))]
             batches = [training[k : k + budget.seeds] for k in range(0, len(training), budget.seeds)]
-            candidates = [*starts, *_search(space, size, batches, measure)]
+            candidates = [_origin(space) for space in self.spaces]
+            for space in self.spaces:
+                candidates += _search(space, size, batches, measure)
             outcomes = measure(candidates, validation, self.scenario)
-        best = _least(self._costs(outcomes))
+        costs = [outcome.delay_s + self.mainline * outcome.mainline_s_km for outcome in outcomes]
+        best = costs.index(min(costs))
         note = (
-            f"{self.period}: best of {size * generations} plans by CMA-ES, {outcomes[best].delay_s:.1f} s/veh on"
+            f"{self.period}: best of {tried} plans by CMA-ES, {outcomes[best].delay_s:.1f} s/veh on"
             f" validation seeds {validation[0]} to {validation[-1]} ({self.start_name} {outcomes[0].delay_s:.1f})"
         )
         return plan_set(self.scenario, self.subject, {self.period: candidates[best]}, note, training)
-
-    def _costs(self, outcomes: Sequence[_Outcome]) -> list[float]:
-        return [outcome.delay_s + self.mainline * outcome.mainline_s_km for outcome in outcomes]
-
-
-def _least(costs: Sequence[float]) -> int:
-    return min(range(len(costs)), key=lambda k: costs[k])
 
 
 def _cut(scenario: Scenario, period: str, duration_s: int) -> Scenario:

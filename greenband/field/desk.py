@@ -99,10 +99,8 @@ class Desk:
         """What brings controllers back to what they held when a batch read them.
 
         A push names exactly the objects that it may have changed; what a pull has is put back with what stands in the
-        way cleared.
-
-        Returns:
-            None for a controller that was not read, as the batch was interrupted before.
+        way cleared. There is nothing to bring back at a controller that was not read, as the batch was interrupted
+        before, or that got a command, see ``commanded``.
 
         Raises:
             BadInput: there is no such batch, or it has no backup of any of these controllers.
@@ -110,23 +108,24 @@ class Desk:
         last = self._last(journal, batch)
         targets = []
         for name in self.controllers:
-            if name in last and self.records.has(batch, name, "before"):
+            if name in last and not self._is_command(name, last) and self.records.has(batch, name, "before"):
                 held, one = self.records.kept(batch, name, "before"), last[name]
                 self._same_device(held.device, name, batch)
                 exact, release = one.action != "pull", _uncertain(one)
                 targets.append(self._target(name, held.holding, exact=exact, release=release))
-        if not targets and not any(left.batch == batch for left in self.records.unfinished()):
+        open_still = any(left.batch == batch for left in self.records.unfinished())
+        if not (targets or open_still or self.commanded(journal, batch)):
             raise BadInput(f"{self.records.folder / batch}: has no backup of these controllers")
         return targets
 
     def commanded(self, journal: Journal, batch: str) -> list[Target]:
         """The controllers of a trial that was a command to their platform, which only a command can end."""
         last = self._last(journal, batch)
-        return [
-            self._target(name, Holding({}))
-            for name, one in self.controllers.items()
-            if name in last and last[name].action == "trial" and one.protocol == "gat1049"
-        ]
+        return [self._target(name, Holding({})) for name in self.controllers if self._is_command(name, last)]
+
+    def _is_command(self, junction: str, last: Mapping[str, Entry]) -> bool:
+        trial = junction in last and last[junction].action == "trial"
+        return trial and self.controllers[junction].protocol == "gat1049"
 
     def _kept(self, batch: str, junction: str) -> Prepared:
         before, target = (self.records.kept(batch, junction, kind) for kind in ("before", "target"))

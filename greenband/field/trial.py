@@ -49,6 +49,16 @@ class Trial:
         if not 1 <= self.minutes <= MOST_MINUTES:
             raise BadInput(f"a trial of {self.minutes} min: it may last 1 to {MOST_MINUTES} min")
 
+    @property
+    def pattern(self) -> int:
+        """The number of its pattern in tables of NTCIP."""
+        return list(self.plans.plans).index(self.period) + 1
+
+    @property
+    def command(self) -> Holding:
+        """What a signal platform is told, in short."""
+        return Holding({"CenterPlan": f"{self.period} for {self.minutes} min"})
+
 
 def period_now(plans: PlanSet, now: datetime.datetime) -> str:
     """The period whose plans the plan set has for a moment.
@@ -77,16 +87,32 @@ class Trials(Batch):
         Raises:
             BadInput: a junction has no plan in the period, or NTCIP cannot express its plans.
         """
-        for target in targets:
-            if target.junction not in trial.plans.plans[trial.period]:
-                raise BadInput(f"junction {target.junction}: it has no plan {trial.period!r} to try")
-        tables = {name: ntcip.tables(trial.plans, name) for name in by_schedule}
+        tables = _tables(targets, trial, by_schedule)
 
         async def one(target: Target) -> Outcome:
             async with target.connect() as driver:
                 if isinstance(driver, Gat1049Driver):
                     return await self._center_plan(target, driver, trial)
                 return await self._schedule(target, driver, tables[target.junction], trial)
+
+        return await self._each(targets, one)
+
+    async def look(
+        self, targets: Sequence[Target], trial: Trial, by_schedule: Collection[str]
+    ) -> dict[str, Prepared | Outcome]:
+        """What the trial would change at every controller; nothing is written.
+
+        Args and raises:
+            As ``begin``.
+        """
+        tables = _tables(targets, trial, by_schedule)
+
+        async def one(target: Target) -> Prepared | Outcome:
+            async with target.connect() as driver:
+                if isinstance(driver, NtcipDriver):
+                    before, wanted, _ = await driver.trial(tables[target.junction], trial.pattern, trial.minutes)
+                    return Prepared(before, wanted)
+                return Prepared(NOTHING, trial.command)
 
         return await self._each(targets, one)
 
@@ -102,8 +128,7 @@ class Trials(Batch):
 
     async def _schedule(self, target: Target, driver: Driver, plan: NtcipTables, trial: Trial) -> Outcome:
         assert isinstance(driver, NtcipDriver)
-        pattern = list(trial.plans.plans).index(trial.period) + 1
-        before, wanted, ends = await driver.trial(plan, pattern, trial.minutes)
+        before, wanted, ends = await driver.trial(plan, trial.pattern, trial.minutes)
         prepared = Prepared(before, wanted)
         await asyncio.to_thread(self.record.planned, target.junction, prepared)
 
@@ -117,7 +142,7 @@ class Trials(Batch):
         junction, plan = trial.plans.junctions[target.junction], trial.plans.plans[trial.period][target.junction]
         along = target.junction in gat1049.coordinated_signals(trial.plans)
         ends = datetime.datetime.now() + datetime.timedelta(minutes=trial.minutes)
-        prepared = Prepared(NOTHING, Holding({"CenterPlan": f"{trial.period} until {ends:%Y-%m-%d %H:%M}"}))
+        prepared = Prepared(NOTHING, trial.command)
         work = partial(driver.trial, junction, plan, trial.minutes, coordinated=along)
         return await self._commanded(target, prepared, work, f"until {ends:%H:%M}")
 
@@ -137,3 +162,11 @@ class Trials(Batch):
             return Outcome(Result.DONE, detail)
 
         return await self._begun(target, prepared, work)
+
+
+def _tables(targets: Sequence[Target], trial: Trial, by_schedule: Collection[str]) -> dict[str, NtcipTables]:
+    """The tables that have the plan, of junctions whose controllers speak NTCIP."""
+    for target in targets:
+        if target.junction not in trial.plans.plans[trial.period]:
+            raise BadInput(f"junction {target.junction}: it has no plan {trial.period!r} to try")
+    return {name: ntcip.tables(trial.plans, name) for name in by_schedule}
