@@ -13,7 +13,7 @@ from greenband.errors import BadInput
 from greenband.evaluation import runner
 from greenband.evaluation.runner import Run, Task
 from greenband.evaluation.store import Store
-from greenband.evaluation.tuning import Budget, tuned
+from greenband.evaluation.tuning import Budget, refined, tuned
 from greenband.formats import json as plan_json
 from greenband.junction_metrics import Place
 from greenband.plan import search
@@ -234,3 +234,30 @@ def test_it_tunes_in_simulation(jincheng: Scenario, shorten: Callable[..., Scena
     assert len(steps) == 4 + 3
     assert set(found.plans) == {"AM"}
     assert "s/veh on validation seeds 1000 to 1000" in found.provenance.note
+
+
+def test_a_better_start_that_leads_nowhere_does_not_keep_the_search_from_the_other(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delay falls from 75 s of cycle to 66 s; a plateau around 110 s is better than where that begins."""
+
+    def delay(plan: TimingPlan, seed: int) -> float:
+        near = abs(plan.cycle_s - 66) if plan.cycle_s < 90 else 5
+        return 40.0 + near
+
+    road = Road(delay, monkeypatch)
+    wave = greenwave(jincheng, "AM", 120).plans
+    long = {name: stretched(plan, 110) for name, plan in wave.items()}
+    starts = {"green wave": wave, "distilled": long}
+    found = refined("policy", jincheng, "AM", starts, Budget(64, validation_seeds=1), 1, unwatched)
+    assert wave["J11"].cycle_s == 75
+    assert found.plans["AM"]["J11"].cycle_s == pytest.approx(66, abs=2)
+    assert "64 plans" in found.provenance.note
+    assert road.runs <= 64 + 6, "the starts share the budget"
+
+
+def stretched(plan: TimingPlan, cycle_s: int) -> TimingPlan:
+    """The plan with a longer first stage."""
+    first, *rest = plan.stages
+    longer = first.model_copy(update={"green_s": first.green_s + cycle_s - plan.cycle_s})
+    return plan.model_copy(update={"cycle_s": cycle_s, "stages": (longer, *rest)})
