@@ -128,10 +128,9 @@ def served(plans: PlanSet, folder: Path, faults: Mapping[str, str] | None = None
         ]
         defaults = {"user": "operator", "timeout_s": 0.5, "auth": {"secret": "auth"}, "privacy": {"secret": "privacy"}}
         (folder / "secrets.yaml").touch(mode=0o600)
-        write = {"secrets.yaml": SECRETS, "controllers.yaml": {"secrets": "secrets.yaml", "defaults": defaults}}
-        write["controllers.yaml"]["controllers"] = rows  # type: ignore[assignment]
-        for name, content in write.items():
-            (folder / name).write_text(yaml.safe_dump(content))
+        (folder / "secrets.yaml").write_text(yaml.safe_dump(SECRETS))
+        inventory = {"secrets": "secrets.yaml", "defaults": defaults, "controllers": rows}
+        (folder / "controllers.yaml").write_text(yaml.safe_dump(inventory))
         yield Served(pipe, folder / "controllers.yaml")
     finally:
         process.join(10)
