@@ -128,9 +128,10 @@ def served(plans: PlanSet, folder: Path, faults: Mapping[str, str] | None = None
         ]
         defaults = {"user": "operator", "timeout_s": 0.5, "auth": {"secret": "auth"}, "privacy": {"secret": "privacy"}}
         (folder / "secrets.yaml").touch(mode=0o600)
-        (folder / "secrets.yaml").write_text(yaml.safe_dump(SECRETS))
         inventory = {"secrets": "secrets.yaml", "defaults": defaults, "controllers": rows}
-        (folder / "controllers.yaml").write_text(yaml.safe_dump(inventory))
+        write = {"secrets.yaml": SECRETS, "controllers.yaml": inventory}
+        for name, content in write.items():
+            (folder / name).write_text(yaml.safe_dump(content))
         yield Served(pipe, folder / "controllers.yaml")
     finally:
         process.join(10)

@@ -321,12 +321,13 @@ def diff(
     before: Annotated[Path, typer.Argument(help="A plan file, or a folder that holds one.")],
     after: Annotated[Path, typer.Argument(help="The plan to compare it with.")],
     scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="If a plan's own is not at hand.")] = None,
+    only: Annotated[str, typer.Option(help="Junctions to look at, separated by commas; all by default.")] = "",
     json: Annotated[Path | None, typer.Option(help="Write the changes into this file too.")] = None,
 ) -> None:
     """Say what changes from one plan to another, per junction."""
     from greenband.cli import diff as command
 
-    command.run(before, after, scenario, json)
+    command.run(before, after, scenario, only, json)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from greenband.plan.tables import Table
 from greenband.processes import cores
 from greenband.scenario import Scenario
 
-__all__ = ["announced", "clock", "counting", "err", "periods_of", "processes"]
+__all__ = ["announced", "clock", "counted", "counting", "err", "periods_of", "processes"]
 
 err = Console(stderr=True, highlight=False)
 if not err.is_terminal:
@@ -78,6 +78,11 @@ def _whole(plans: PlanSet, path: Path, scenario: str | None) -> PlanSet:
 def clock(seconds: int) -> str:
     """A time after midnight as ``07:30``."""
     return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things, such as ``1 controller`` or ``2 controllers``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @contextmanager

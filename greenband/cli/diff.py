@@ -8,15 +8,23 @@ from itertools import groupby
 from pathlib import Path
 
 from greenband.cli.common import err, read_whole
+from greenband.errors import UnknownName
 from greenband.files import write_text
 from greenband.plan.diff import changes
 
 __all__ = ["run"]
 
 
-def run(before: Path, after: Path, scenario: str | None, out: Path | None) -> None:
-    """Print the changes; as JSON too where asked."""
-    found = changes(read_whole(before, scenario), read_whole(after, scenario))
+def run(before: Path, after: Path, scenario: str | None, only: str, out: Path | None) -> None:
+    """Print the changes; as JSON too where asked. Those of times of day are of every junction."""
+    old, new = read_whole(before, scenario), read_whole(after, scenario)
+    found = changes(old, new)
+    if names := [name.strip() for name in only.split(",") if name.strip()]:
+        known = {plan.signal for plans in (old, new) for _, plan in plans}
+        for name in names:
+            if name not in known:
+                raise UnknownName("junction", name, known)
+        found = [change for change in found if change.junction in ("", *names)]
     if out is not None:
         write_text(out, json.dumps([asdict(change) for change in found], indent=1, ensure_ascii=False) + "\n")
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from greenband import interrupts
 from greenband.cli.check import counts, judged
-from greenband.cli.common import counting, err, read_whole
+from greenband.cli.common import counted, counting, err, read_whole
 from greenband.errors import BadInput
 from greenband.field.backups import Records
 from greenband.field.batch import Batch, Record, Target
@@ -54,6 +54,11 @@ class Options:
         """Open the inventory; say what a person should know of it."""
         if self.parallel < 1:
             raise BadInput(f"--parallel {self.parallel}: must be 1 or more")
+        if not self.inventory.is_file():
+            raise BadInput(
+                f"{self.inventory}: no such inventory; name yours with --inventory, or let greenband field simulate"
+                " make one to practise on"
+            )
         inventory = load(self.inventory)
         names = [name.strip() for name in self.only.split(",") if name.strip()]
         if names:
@@ -119,9 +124,9 @@ def push(
         raise BadInput("name a plan to download, or --resume a batch that was interrupted: one of them")
     desk = options.desk()
     if path is None:
-        return _resumed(desk, options, resume)
+        return _resumed(desk, options, resume, yes=yes, dry_run=dry_run)
     plans = rules.lawful(path)
-    targets = _of(desk, plans)
+    targets = _of(desk, plans, options)
     if dry_run:
         return _shown(desk, options, plans, targets)
     with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
@@ -130,7 +135,8 @@ def push(
         keeper = desk.keeper(journal, batch, "push", plans.content_hash)
         keeper.listed(desk.controllers)
         outcomes = _agreed(desk, options, keeper, plans, targets, yes)
-        return _summary(desk, outcomes, batch, journal)
+        well = _summary(desk, outcomes, batch, journal)
+        return well or _advised(batch, outcomes, options)
 
 
 def try_out(path: Path, options: Options, rules: Rules, time: str, period: str | None, *, yes: bool) -> bool:
@@ -139,12 +145,12 @@ def try_out(path: Path, options: Options, rules: Rules, time: str, period: str |
     plans = rules.lawful(path)
     now = datetime.datetime.now()
     trial = Trial(plans, period or period_now(plans, now), _minutes(time))
-    targets = _of(desk, plans)
+    targets = _of(desk, plans, options)
     names = ", ".join(desk.controllers)
     err.print(f"plan {trial.period} for {trial.minutes} min at {names}", markup=False, soft_wrap=True)
     with desk.records.lock("trial"), desk.records.journal(desk.secrets) as journal:
         _nothing_open(desk.records)
-        if not (yes or typer.confirm("Begin the trial?", err=True)):
+        if not (yes or _asked("Begin the trial?")):
             return False
         batch = desk.records.new_batch("trial", plans)
         runner = Trials(desk.keeper(journal, batch, "trial", plans.content_hash), options.parallel)
@@ -165,11 +171,12 @@ def verify(path: Path, options: Options, scenario: str | None) -> bool:
     """Whether every controller holds a plan and runs it; nothing is written to them."""
     desk = options.desk()
     plans = read_whole(path, scenario)
-    targets = _of(desk, plans)
+    targets = _of(desk, plans, options)
     with desk.records.journal(desk.secrets) as journal:
         batch = desk.records.new_batch("verify", plans)
         runner = Batch(desk.keeper(journal, batch, "verify", plans.content_hash), options.parallel)
         outcomes = _run(runner, runner.compare(targets), "comparing", len(targets))
+        _print_changes(desk, plans, dict(_differing(targets, outcomes)))
         return _summary(desk, outcomes, batch, journal)
 
 
@@ -186,7 +193,7 @@ def rollback(batch: str, options: Options, *, yes: bool, dry_run: bool) -> bool:
             return _shown(desk, options, plans, targets)
         own = desk.records.new_batch("rollback", plans)
         keeper = desk.keeper(journal, own, "rollback", plans.content_hash if plans else "")
-        outcomes = _agreed(desk, options, keeper, plans, targets, yes)
+        outcomes = _agreed(desk, options, keeper, plans, targets, yes, "Bring back")
         _close(desk, journal, name, outcomes)
         return _summary(desk, outcomes, own, journal)
 
@@ -227,9 +234,9 @@ def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet
         write_plan(found, desk.records.folder / batch / f"{junction}.plan.json")
 
 
-def _of(desk: Desk, plans: PlanSet) -> list[Target]:
+def _of(desk: Desk, plans: PlanSet, options: Options) -> list[Target]:
     targets = desk.of(plans)
-    if without := desk.inventory.checked(plans):
+    if (without := desk.inventory.checked(plans)) and not options.only:
         err.print(f"no controller here for {', '.join(without)}", soft_wrap=True)
     return targets
 
@@ -259,38 +266,84 @@ def _shown(desk: Desk, options: Options, plans: PlanSet | None, targets: Sequenc
 
 
 def _agreed(
-    desk: Desk, options: Options, keeper: Record, plans: PlanSet | None, targets: Sequence[Target], yes: bool
+    desk: Desk,
+    options: Options,
+    keeper: Record,
+    plans: PlanSet | None,
+    targets: Sequence[Target],
+    yes: bool,
+    doing: str = "Download to",
 ) -> dict[str, Outcome]:
-    """Download; without ``yes`` after a person has seen what changes and agreed."""
+    """Download; without ``yes`` after a person has seen what changes and agreed.
+
+    Where a download was begun before, nothing is shown: what the controller holds is looked at first.
+    """
     runner = Batch(keeper, options.parallel)
-    if yes:
+    if yes or not targets:
         return _run(runner, runner.push(targets), "downloading", len(targets))
-    found = _run(runner, runner.prepare(targets), "reading", len(targets))
+    begun = [target.junction for target in targets if target.left is not None]
+    fresh = [target for target in targets if target.left is None]
+    found = _run(runner, runner.prepare(fresh), "reading", len(fresh))
     _print_changes(desk, plans, found)
+    for name in begun:
+        err.print(f"{name}: its download was begun and is brought to its end", style="bold", soft_wrap=True)
     ready = {name: plan for name, plan in found.items() if isinstance(plan, Prepared)}
     failed = {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
-    changing = sum(1 for plan in ready.values() if plan.changes)
+    changing = sum(1 for plan in ready.values() if plan.changes) + len(begun)
     question = (
-        f"Download to {changing} controllers?" if changing else "Nothing differs. See whether all run their plans?"
+        f"{doing} {counted(changing, 'controller')}?"
+        if changing
+        else "Nothing differs. See whether all run their plans?"
     )
-    if not ready or not typer.confirm(question, err=True):
-        declined = Outcome(Result.SKIPPED)
+    if not (ready or begun) or not _asked(question):
+        declined = Outcome(Result.SKIPPED, "nobody agreed")
         for name, plan in ready.items():
             keeper.ended(name, plan, declined)
-        return failed | dict.fromkeys(ready, declined)
-    chosen = [target for target in targets if target.junction in ready]
+        return failed | dict.fromkeys(ready, declined) | dict.fromkeys(begun, Outcome(Result.UNCLEAR, "as before"))
+    chosen = [target for target in targets if target.junction in {*ready, *begun}]
     return failed | _run(runner, runner.push(chosen, ready), "downloading", len(chosen))
 
 
-def _resumed(desk: Desk, options: Options, resume: str | None) -> bool:
+def _asked(question: str) -> bool:
+    """Whether a person agrees; an interrupt, or no answer at all, is no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        err.print()
+        return False
+
+
+def _resumed(desk: Desk, options: Options, resume: str | None, *, yes: bool, dry_run: bool) -> bool:
     """Go on with a batch: what ended well stays, what was begun is looked at first, the rest is done."""
     with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
         left = desk.left(journal, find_batch(desk.records, None if resume == LAST else resume))
-        err.print(f"batch {left.batch}: {len(left.done)} ended well before, {len(left.targets)} to go", soft_wrap=True)
+        meant = {entry.junction for entry in journal.entries(batch=left.batch)}
+        targets = [target for target in left.targets if target.junction in meant]
+        err.print(f"batch {left.batch}: {len(left.done)} ended well before, {len(targets)} to go", soft_wrap=True)
+        if dry_run:
+            return _shown(desk, options, left.plans, targets)
         keeper = desk.keeper(journal, left.batch, left.action, left.plans.content_hash)
-        runner = Batch(keeper, options.parallel)
-        outcomes = _run(runner, runner.push(left.targets), "downloading", len(left.targets))
-        return _summary(desk, {**left.done, **outcomes}, left.batch, journal)
+        outcomes = _agreed(desk, options, keeper, left.plans, targets, yes)
+        well = _summary(desk, {**left.done, **outcomes}, left.batch, journal)
+        return well or _advised(left.batch, outcomes, options)
+
+
+def _differing(targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Iterator[tuple[str, Prepared]]:
+    """What a download would change where something differs; rows that it would clear are left out."""
+    for target in targets:
+        outcome = outcomes[target.junction]
+        if outcome.result is Result.DIFFERS and outcome.after is not None:
+            yield target.junction, Prepared(outcome.after, Holding({**outcome.after.objects, **target.wanted.objects}))
+
+
+def _advised(batch: str, outcomes: Mapping[str, Outcome], options: Options) -> bool:
+    """What may be done after a push that did not end well everywhere."""
+    if all(outcome.result is Result.SKIPPED for outcome in outcomes.values()):
+        return False
+    about = f"{batch} -i {options.inventory}"
+    err.print(f"to try the others again: greenband field push --resume {about}", markup=False, soft_wrap=True)
+    err.print(f"to bring all back: greenband field rollback {about}", markup=False, soft_wrap=True)
+    return False
 
 
 def _close(desk: Desk, journal: Journal, batch: str, outcomes: Mapping[str, Outcome]) -> None:
@@ -323,31 +376,34 @@ def _print_changes(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepar
         if not isinstance(plan, Prepared):
             continue
         lines = described(plan, desk.controllers[name], plans)
-        err.print(f"{name}: {f'{len(plan.changes)} objects differ' if lines else 'nothing differs'}", style="bold")
+        objects = counted(len(plan.changes), "object")
+        err.print(f"{name}: {f'{objects} to change' if lines else 'nothing differs'}", style="bold", soft_wrap=True)
         for line in lines[:MOST_LINES]:
             err.print(f"  {line}", markup=False, soft_wrap=True)
         if len(lines) > MOST_LINES:
-            err.print(f"  and {len(lines) - MOST_LINES} more changes")
+            err.print(f"  and {counted(len(lines) - MOST_LINES, 'more change')}")
 
 
 def _summary(desk: Desk, outcomes: Mapping[str, Outcome], batch: str, journal: Journal) -> bool:
     """The outcome at every controller, and where it is on record."""
     well = _told(desk, outcomes)
-    err.print(f"batch {batch}, kept in {desk.records.folder}; head of the journal {journal.head}", soft_wrap=True)
+    err.print(f"batch {batch}, kept in {desk.records.folder}", soft_wrap=True)
+    err.print(f"head of the journal {journal.head}", soft_wrap=True)
     return well
 
 
 def _told(desk: Desk, outcomes: Mapping[str, Outcome]) -> bool:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for column in ("junction", "controller", "result", ""):
-        table.add_column(column, overflow="fold")
+    for column in ("junction", "controller", "result"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("", overflow="fold")
     for name in desk.controllers:
         if name in outcomes:
             one = outcomes[name]
             style = "" if one.well else "bold"
-            detail = escape(redacted(one.detail, desk.secrets))
-            table.add_row(name, desk.controllers[name].device, one.result.value, detail, style=style)
+            detail = "see above" if one.result is Result.DIFFERS else redacted(one.detail, desk.secrets)
+            table.add_row(name, desk.controllers[name].device, one.result.value, escape(detail), style=style)
     err.print(table)
     failed = [name for name, outcome in outcomes.items() if not outcome.well]
-    err.print(f"{len(outcomes) - len(failed)} of {len(outcomes)} controllers well", soft_wrap=True)
+    err.print(f"{len(outcomes) - len(failed)} of {counted(len(outcomes), 'controller')} well", soft_wrap=True)
     return not failed

@@ -66,7 +66,7 @@ def push(
         str | None, typer.Option(help="With --for: whose plans to try; those of the present hour by default.")
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="Go on with a batch that was interrupted: its name, or last.")
+        str | None, typer.Option(help="Go on with a batch: its name, or last for the last interrupted.")
     ] = None,
     profile: Annotated[str, typer.Option(help="Agency whose rules a plan must keep: cn, us, or a YAML file.")] = "cn",
     waivers: Annotated[Path | None, typer.Option(help="YAML file of findings that are accepted.")] = None,
@@ -148,20 +148,22 @@ def history(
     batch: Annotated[str | None, typer.Option(help="Of this batch alone.")] = None,
     junction: Annotated[str | None, typer.Option(help="Of this junction alone.")] = None,
     most: Annotated[int, typer.Option(help="The newest so many.")] = 100,
-    check: Annotated[bool, typer.Option("--check", help="See whether the journal was tampered with.")] = False,
+    steps: Annotated[bool, typer.Option("--steps", help="Every step, not only the last at each controller.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="See instead whether the journal was tampered with.")] = False,
     head: Annotated[
-        str | None, typer.Option(help="A head noted down before: see that the journal still has it.")
+        str | None, typer.Option(help="A head noted down before: see, as --check, and that the journal still has it.")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the entries into this file too.")] = None,
 ) -> None:
     """Show who did what to which controller, and how it ended; exit code 1 if the journal is not whole.
 
+    Each batch has its controllers with the time, the hashes of what they held before and after, and the result.
     --check finds whatever was changed in the journal or taken out of it; only a head that was noted down elsewhere can
     show that its end was cut off.
     """
     from greenband.cli import history as command
 
-    if not command.run(inventory, records, batch, junction, most, check, head, json):
+    if not command.run(inventory, records, batch, junction, most, steps, check, head, json):
         raise typer.Exit(1)
 
 

@@ -13,8 +13,8 @@ from greenband.field.controllers import Controller, Gat1049, Limits, NtcipV2c, N
 from greenband.field.credentials import Secrets
 from greenband.field.driver import Driver
 from greenband.field.gat1049 import Gat1049Driver
-from greenband.field.gat1049_session import Gat1049Session
-from greenband.field.gat1049_session import Platform as Speech
+from greenband.field.gat1049.session import Gat1049Session
+from greenband.field.gat1049.session import Platform as Speech
 from greenband.field.holding import Holding
 from greenband.field.inventory import Inventory
 from greenband.field.ntcip import NtcipDriver

@@ -90,7 +90,8 @@ class Inventory:
         planned = dict.fromkeys(plan.signal for _, plan in plans)
         for number, one in enumerate(self.controllers):
             if one.junction not in planned:
-                raise _unknown(f"{self.path}: controllers.{number}", "junction", one.junction, planned)
+                known = f"{_unknown(f'{self.path}: controllers.{number}', 'junction', one.junction, planned)}"
+                raise BadInput(f"{known}; --only leaves out controllers that the plan is not for")
         return tuple(name for name in planned if name not in {one.junction for one in self.controllers})
 
     def secrets(self, environment: Mapping[str, str] = os.environ) -> Secrets:

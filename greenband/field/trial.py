@@ -1,6 +1,6 @@
 """Plans on trial: controllers run them for a while and return to their own, whatever becomes of greenband meanwhile.
 
-An NTCIP controller gets rows of its schedule for today (``greenband.field.ntcip_trial``), written and read back as any
+An NTCIP controller gets rows of its schedule for today (``greenband.field.ntcip.trial``), written and read back as any
 download; behind a signal platform it is a CenterPlan with a time to run.
 """
 

@@ -6,7 +6,7 @@ say when. A plan is only returned if the tables made of it are the controller's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from greenband.errors import BadInput
@@ -66,7 +66,7 @@ def plans_of(tables: NtcipTables, signal: str, like: PlanSet) -> PlanSet:
             plans=plans,
             junctions={signal: junction},
             day_plans=_day_plans(tables, [*plans], [*like.day_plans]),
-            schedule=_schedule(tables, [*like.day_plans]),
+            schedule=_schedule(tables, [*like.day_plans], like.schedule),
         )
         if ntcip.tables(found, signal).in_force() != tables:
             raise _Unlike("tables made of the plans found are not the same")
@@ -203,8 +203,13 @@ def _day_name(names: list[str], number: int) -> str:
     return names[number - 1] if number <= len(names) else f"day plan {number}"
 
 
-def _schedule(tables: NtcipTables, names: list[str]) -> tuple[calendar.ScheduleRow, ...]:
-    return tuple(_row(row, _day_name(names, row.day_plan)) for row in tables.schedule.values())
+def _schedule(
+    tables: NtcipTables, names: list[str], like: Sequence[calendar.ScheduleRow]
+) -> tuple[calendar.ScheduleRow, ...]:
+    """Its rows; one that is like a known row has its name."""
+    known = {row.model_copy(update={"name": ""}): row for row in reversed(like)}
+    found = (_row(row, _day_name(names, row.day_plan)) for row in tables.schedule.values())
+    return tuple(known.get(row, row) for row in found)
 
 
 def _row(row: ScheduleRow, name: str) -> calendar.ScheduleRow:

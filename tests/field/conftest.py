@@ -18,7 +18,7 @@ from greenband.field import connections
 from greenband.field.desk import Desk
 from greenband.field.inventory import load
 from greenband.field.ntcip import NtcipDriver
-from greenband.field.ntcip_transaction import Waits
+from greenband.field.ntcip.transaction import Waits
 from greenband.field.stand_ins.ntcip import Faults, Settings, StandIn, User
 from greenband.formats import ntcip
 from greenband.plan.calendar import DayPlan, ScheduleRow, Switch

@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from greenband.errors import BadInput
-from greenband.field import connections, gat1049, gat1049_session
+from greenband.field import connections, gat1049
 from greenband.field.batch import Batch
 from greenband.field.connections import wanted
 from greenband.field.desk import Desk
 from greenband.field.download import Outcome, Patience, Result
-from greenband.field.gat1049_session import Platform
+from greenband.field.gat1049 import session as gat1049_session
+from greenband.field.gat1049.session import Platform
 from greenband.field.inventory import load
 from greenband.field.stand_ins.gat1049 import Faults, PlatformStandIn
 from greenband.plan.model import PlanSet

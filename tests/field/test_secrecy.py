@@ -21,7 +21,7 @@ from greenband.field.connections import Connections
 from greenband.field.credentials import Secrets
 from greenband.field.desk import Desk
 from greenband.field.download import Outcome, Result
-from greenband.field.gat1049_session import Gat1049Session
+from greenband.field.gat1049.session import Gat1049Session
 from greenband.field.inventory import load
 from greenband.field.journal import Entry
 from greenband.field.ntcip import NtcipDriver

@@ -18,10 +18,10 @@ from greenband.field.download import Outcome, Patience, Prepared, Result
 from greenband.field.driver import Refused
 from greenband.field.gat1049 import Gat1049Driver
 from greenband.field.gat1049 import wanted as platform_wanted
-from greenband.field.gat1049_session import Gat1049Session, Platform
+from greenband.field.gat1049.session import Gat1049Session, Platform
 from greenband.field.holding import Holding
 from greenband.field.ntcip import NtcipDriver
-from greenband.field.ntcip_trial import Rows, trial_rows
+from greenband.field.ntcip.trial import Rows, trial_rows
 from greenband.field.snmp import Access
 from greenband.field.stand_ins.catalog import Maxima, catalog
 from greenband.field.stand_ins.faults import Faults, Mishaps

@@ -23,8 +23,8 @@ from typing import Any, Literal, Self
 from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput, UnknownName
-from greenband.field.gat1049_objects import NUMBERS, named, renumbered
-from greenband.field.gat1049_wire import MAX_BYTES, Framing, Garbled, Lost, Message, Operation, framed, read_frame
+from greenband.field.gat1049.objects import NUMBERS, named, renumbered
+from greenband.field.gat1049.wire import MAX_BYTES, Framing, Garbled, Lost, Message, Operation, framed, read_frame
 from greenband.field.stand_ins.faults import parsed
 from greenband.files import write_text
 from greenband.formats.gat1049_message import check_object, node
@@ -120,7 +120,7 @@ class PlatformStandIn:
         cross_ids: junctions behind it.
         user: who may log in.
         password: their password.
-        framing: as for ``greenband.field.gat1049_session.Platform``.
+        framing: as for ``greenband.field.gat1049.session.Platform``.
         faults: by CrossID; ``""`` for all.
         state: a file that keeps what is held, replaced in one step after each change.
         idle_s: a connection that is silent for so long is closed.

@@ -26,10 +26,10 @@ from typing import Literal, Self, cast
 from pydantic import SecretStr
 
 from greenband.errors import BadInput
-from greenband.field import ber
-from greenband.field.ber import Missing, Tag, Value
 from greenband.field.driver import FieldError, Refused, Unreachable
-from greenband.field.usm import ENCRYPTED, SIGNED, AuthProtocol, NotGenuine, Parameters, PrivacyProtocol, Security
+from greenband.field.snmp import ber
+from greenband.field.snmp.ber import Missing, Tag, Value
+from greenband.field.snmp.usm import ENCRYPTED, SIGNED, AuthProtocol, NotGenuine, Parameters, PrivacyProtocol, Security
 
 __all__ = ["Access", "NotWritable", "Restarted", "SnmpSession"]
 

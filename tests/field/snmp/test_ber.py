@@ -11,8 +11,8 @@ from pyasn1.codec.ber import decoder, encoder
 from pyasn1.type import univ
 from pysnmp.proto import rfc1902
 
-from greenband.field import ber
-from greenband.field.ber import Missing, Unsigned
+from greenband.field.snmp import ber
+from greenband.field.snmp.ber import Missing, Unsigned
 
 PARTS = st.lists(st.integers(0, 2**32 - 1), max_size=30)
 OIDS = st.builds(

@@ -21,8 +21,8 @@ from typing import Literal
 from cryptography.hazmat.decrepit.ciphers.modes import CFB  # RFC 3826 asks for it
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
-from greenband.field import ber
-from greenband.field.ber import Tag
+from greenband.field.snmp import ber
+from greenband.field.snmp.ber import Tag
 
 __all__ = ["ENCRYPTED", "SIGNED", "AuthProtocol", "NotGenuine", "Parameters", "PrivacyProtocol", "Security"]
 

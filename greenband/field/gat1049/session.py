@@ -26,7 +26,7 @@ from xml.etree import ElementTree as ET
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from greenband.field.driver import FieldError, Refused, Unreachable
-from greenband.field.gat1049_wire import (
+from greenband.field.gat1049.wire import (
     MAX_BYTES,
     Framing,
     Garbled,

@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from greenband.errors import BadInput
 from greenband.field import ntcip
-from greenband.field.ber import Unsigned, Value
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
 from greenband.field.holding import Holding
 from greenband.field.ntcip import NtcipDriver
-from greenband.field.ntcip_limits import LIMITS
-from greenband.field.ntcip_status import STATUS
-from greenband.field.ntcip_transaction import DATABASE, VERIFY_ERROR, VERIFY_STATUS, Waits
+from greenband.field.ntcip.limits import LIMITS
+from greenband.field.ntcip.status import STATUS
+from greenband.field.ntcip.transaction import DATABASE, VERIFY_ERROR, VERIFY_STATUS, Waits
 from greenband.field.snmp import Access, NotWritable, Restarted
+from greenband.field.snmp.ber import Unsigned, Value
 from greenband.formats.ntcip_objects import ASC
 from greenband.formats.ntcip_tables import object_of
 

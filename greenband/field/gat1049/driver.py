@@ -1,7 +1,7 @@
 """A junction behind a signal platform of GA/T 1049.2: its plans, day plans and schedule are read, set and tried out.
 
 A holding has the objects ``PlanParam.3``, ``DayPlanParam.1`` and ``ScheduleParam.7``, numbers being those of the
-standard, with their XML in canonical form (``greenband.field.gat1049_objects``); an empty text means that there is no
+standard, with their XML in canonical form (``greenband.field.gat1049.objects``); an empty text means that there is no
 such object. All objects of a kind are asked for at once, so that what is missing is told from what is refused.
 
 The protocol has no transactions. A write is a row of single commands, each answered before the next: plans, day plans,
@@ -10,7 +10,7 @@ anything is sent again. At the end all is read and compared; where anything went
 and read again. For the time of the write the junction may follow a mixture of old and new rows.
 
 UNOFFICIAL: that a junction runs well is concluded from ControlMode (00 released, 11 off, 12 all red, 13 flashing) and
-CrossState; that a trial ends by CrossCtrlInfo with mode 00. See also ``greenband.field.gat1049_session``.
+CrossState; that a trial ends by CrossCtrlInfo with mode 00. See also ``greenband.field.gat1049.session``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
-from greenband.field.gat1049_objects import NUMBERS, kind_of, named, object_in, renumbered, same_but_number, steps
-from greenband.field.gat1049_session import Gat1049Session
-from greenband.field.gat1049_wire import Garbled
+from greenband.field.gat1049.objects import NUMBERS, kind_of, named, object_in, renumbered, same_but_number, steps
+from greenband.field.gat1049.session import Gat1049Session
+from greenband.field.gat1049.wire import Garbled
 from greenband.field.holding import Holding
 from greenband.formats import gat1049
 from greenband.formats.gat1049_message import check_object, node, parsed

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from greenband.field import gat1049_session
 from greenband.field.driver import FieldError, Refused, Unreachable
-from greenband.field.gat1049_session import Gat1049Session, Platform
-from greenband.field.gat1049_wire import MAX_BYTES, Garbled, Message, Operation, framed, read_frame
+from greenband.field.gat1049 import session as gat1049_session
+from greenband.field.gat1049.session import Gat1049Session, Platform
+from greenband.field.gat1049.wire import MAX_BYTES, Garbled, Message, Operation, framed, read_frame
 
 ID = "33010900000001"
 USER, PASSWORD, TOKEN = "greenband-user", "s3cret-password", "the-token-of-the-day"

@@ -24,9 +24,9 @@ from pysnmp.smi import error as smi
 from pysnmp.smi import instrum
 
 from greenband.errors import BadInput
-from greenband.field.ber import Unsigned, Value
 from greenband.field.driver import Refused, Unreachable
 from greenband.field.snmp import Access, NotWritable, Restarted, SnmpSession
+from greenband.field.snmp.ber import Unsigned, Value
 
 AUTH, PRIVATE, COMMUNITY = "a-secret-to-sign", "a-secret-to-hide", "a-secret-to-share"
 BASE = "1.3.6.1.4.1.1206.4.2.1.4.9.1.3"

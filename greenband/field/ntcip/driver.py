@@ -16,14 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 from greenband.errors import BadInput, UnknownName
-from greenband.field.ber import Unsigned, Value
 from greenband.field.driver import Refused
 from greenband.field.holding import Holding
-from greenband.field.ntcip_limits import LIMITS, check_rows, limit
-from greenband.field.ntcip_status import STATUS, Status
-from greenband.field.ntcip_transaction import DATABASE, GLOBAL, State, Transaction, Waits
-from greenband.field.ntcip_trial import Rows, trial_rows
-from greenband.field.snmp import Access, NotWritable, SnmpSession
+from greenband.field.ntcip.limits import LIMITS, check_rows, limit
+from greenband.field.ntcip.status import STATUS, Status
+from greenband.field.ntcip.transaction import DATABASE, GLOBAL, State, Transaction, Waits
+from greenband.field.ntcip.trial import Rows, trial_rows
+from greenband.field.snmp.ber import Unsigned, Value
+from greenband.field.snmp.session import Access, NotWritable, SnmpSession
 from greenband.formats import ntcip
 from greenband.formats.ntcip_checks import RINGS
 from greenband.formats.ntcip_objects import (
@@ -82,7 +82,7 @@ def wanted(plans: PlanSet, signal: str) -> Holding:
 class NtcipDriver:
     """A conversation with one controller, a ``greenband.field.driver.Driver``.
 
-    ``limits`` say how many rows the controller has, by the names of ``greenband.field.ntcip_limits.LIMITS``, where it
+    ``limits`` say how many rows the controller has, by the names of ``greenband.field.ntcip.limits.LIMITS``, where it
     does not say so itself or wrongly.
 
     Raises:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NoReturn, Protocol
 
-from greenband.field.ber import Value
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
-from greenband.field.snmp import Restarted
+from greenband.field.snmp.ber import Value
+from greenband.field.snmp.session import Restarted
 
 __all__ = ["DATABASE", "Conversation", "State", "Transaction", "Waits"]
 
