@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from greenband.errors import BadInput
-from greenband.field import connections, gat1049
+from greenband.field import connections
 from greenband.field.batch import Batch
 from greenband.field.connections import wanted
 from greenband.field.desk import Desk
 from greenband.field.download import Outcome, Patience, Result
-from greenband.field.gat1049 import session as gat1049_session
+from greenband.field.gat1049 import driver, session
 from greenband.field.gat1049.session import Platform
 from greenband.field.inventory import load
 from greenband.field.stand_ins.gat1049 import Faults, PlatformStandIn
@@ -49,9 +49,9 @@ FLASHING = 14  # as what number a junction flashes
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gat1049, "BACK_OFF_S", (0.02, 0.05, 0.1))
-    monkeypatch.setattr(gat1049, "UNDO_BACK_OFF_S", (0.05,))
-    monkeypatch.setattr(gat1049_session, "TRIES", 2)
+    monkeypatch.setattr(driver, "BACK_OFF_S", (0.02, 0.05, 0.1))
+    monkeypatch.setattr(driver, "UNDO_BACK_OFF_S", (0.05,))
+    monkeypatch.setattr(session, "TRIES", 2)
     monkeypatch.setattr(connections, "Speech", partial(Platform, timeout_s=1.0))
 
 

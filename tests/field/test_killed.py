@@ -15,6 +15,8 @@ import pytest
 
 from greenband.cli import main
 from greenband.field.backups import Records
+from greenband.field.desk import Desk
+from greenband.field.inventory import load
 from greenband.formats import json, ntcip
 from greenband.plan.model import PlanSet
 
@@ -171,3 +173,22 @@ def test_killed_and_given_up_all_hold_what_they_held_and_a_new_push_works(
             assert operator.run(operator.push()) == 0
             assert all(controllers.held(name, new) == texts(new, name) for name in controllers.stand_ins)
     assert opened
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_batch_that_came_to_none_of_its_controllers_can_be_ended(
+    city: City, fleet: Fleet, start: Start, tmp_path: Path, resume: bool
+) -> None:
+    """As after an interrupt from the keyboard, which begins nothing more."""
+    old, new, plan = plans(city, tmp_path)
+    controllers = fleet(old)
+    with controllers.in_a_thread():
+        operator = Operator(start, controllers, plan)
+        desk = Desk(load(controllers.inventory))
+        with desk.records.journal(desk.secrets) as journal:
+            batch = desk.records.new_batch("push", new)
+            desk.keeper(journal, batch, "push", new.content_hash).listed(desk.controllers)
+        assert operator.run(operator.push()) == 2, "the batch is open"
+        assert operator.run(operator.resume() if resume else operator.rollback()) == 0
+        assert {one.stores for one in controllers.stand_ins.values()} == {int(resume)}
+        check_records(controllers.folder / "controllers.records")
