@@ -289,7 +289,7 @@ def test_only_one_batch_writes_at_a_time(practice: Path, new: Path, program: Pro
         (("--fault", "J06"), "write JUNCTION:FAULT"),
         (("--fault", "J66:silent"), "unknown junction 'J66'"),
         (("--fault", "J06:explode"), "unknown fault 'explode'"),
-        (("--protocol", "gat1049", "--fault", "J06:silent"), "only controllers of ntcip"),
+        (("--protocol", "gat1049", "--fault", "J06:explode"), "unknown fault 'explode'"),
     ],
 )
 def test_what_cannot_be_simulated(plan: Path, words: tuple[str, ...], said: str, program: Program) -> None:
