@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenband.errors import BadInput
-from greenband.field import gat1049
 from greenband.field.driver import Driver, FieldError, Refused, Unclear, Unreachable
 from greenband.field.gat1049 import Gat1049Driver, Running, wanted
+from greenband.field.gat1049 import driver as gat1049
 from greenband.field.gat1049 import session as gat1049_session
 from greenband.field.gat1049.objects import FIELDS, NUMBERS, WHOLE, named
 from greenband.field.gat1049.session import Gat1049Session, Platform

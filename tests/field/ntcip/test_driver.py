@@ -13,10 +13,10 @@ import pytest
 from pydantic import SecretStr
 
 from greenband.errors import BadInput
-from greenband.field import ntcip
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
 from greenband.field.holding import Holding
 from greenband.field.ntcip import NtcipDriver
+from greenband.field.ntcip import driver as ntcip
 from greenband.field.ntcip.limits import LIMITS
 from greenband.field.ntcip.status import STATUS
 from greenband.field.ntcip.transaction import DATABASE, VERIFY_ERROR, VERIFY_STATUS, Waits
