@@ -156,8 +156,11 @@ def test_killed_and_given_up_all_hold_what_they_held_and_a_new_push_works(
     old, new, plan = plans(city, tmp_path)
     draw = random.Random(2)
     opened = 0
-    for moment in range(GIVEN_UP):
-        controllers = fleet(old, {"X006": "latency=0.01"}, tmp_path / f"{moment}")
+    for moment in range(5 * GIVEN_UP):
+        if opened and moment >= GIVEN_UP:
+            break
+        slow = {f"X00{number}": "latency=0.01" for number in range(1, 7)}  # so that transactions are met open
+        controllers = fleet(old, slow, tmp_path / f"{moment}")
         before = {name: one.held() for name, one in controllers.stand_ins.items()}
         with controllers.in_a_thread():
             operator = Operator(start, controllers, plan)
