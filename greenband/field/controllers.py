@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -83,7 +84,7 @@ class Limits(Record):
     actions: Count | None = None
 
 
-class Controller(Record):
+class Controller(Record, ABC):
     """What controllers of every protocol have; times in s."""
 
     insecure: ClassVar[bool] = False  # to be spoken to only where a person asked for it
@@ -95,9 +96,9 @@ class Controller(Record):
     retries: Retries = 3
 
     @property
+    @abstractmethod
     def device(self) -> str:
         """Where it is, as the journal names it; no two controllers share it."""
-        raise NotImplementedError
 
 
 class _Ntcip(Controller):
