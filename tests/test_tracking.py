@@ -46,9 +46,12 @@ def test_mlflow_keeps_figures_and_settings_and_a_resumed_run_goes_on(local: Path
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_wandb_offline_stays_in_the_run_directory(local: Path) -> None:
+    import wandb
+
     (tracker,) = trackers(["wandb"], local, SETTINGS)
     tracker.write(FIGURES, 100)
     tracker.close()
+    wandb.teardown()  # a process of its own writes the file; a program waits for it at its end
     run = json.loads((local / "trackers.json").read_text(encoding="utf-8"))["wandb"]
     (written,) = (local / "wandb").rglob(f"run-{run}.wandb")
     assert b"validation/delay_s" in written.read_bytes()

@@ -130,7 +130,7 @@ def push(
     if dry_run:
         return _shown(desk, options, plans, targets)
     with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
-        _nothing_open(desk.records)
+        _nothing_open(desk.records, options)
         batch = desk.records.new_batch("push", plans)
         keeper = desk.keeper(journal, batch, "push", plans.content_hash)
         keeper.listed(desk.controllers)
@@ -164,7 +164,7 @@ def try_out(
         if not targets or not _asked(f"Run {about}?"):
             return False
     with desk.records.lock("trial"), desk.records.journal(desk.secrets) as journal:
-        _nothing_open(desk.records)
+        _nothing_open(desk.records, options)
         batch = desk.records.new_batch("trial", plans)
         runner = Trials(desk.keeper(journal, batch, "trial", plans.content_hash), options.parallel)
         work = runner.begin(targets, trial, by_schedule)
@@ -221,6 +221,7 @@ def pull(options: Options, like: Path | None, scenario: str | None, *, dry_run: 
     if dry_run:
         runner = Batch(_Nothing(), options.parallel)
         outcomes = _run(runner, runner.pull(targets), "reading", len(targets))
+        err.print("dry run: nothing was kept")
         return _told(desk, outcomes)
     with desk.records.journal(desk.secrets) as journal:
         batch = desk.records.new_batch("pull")
@@ -248,11 +249,12 @@ def _of(desk: Desk, plans: PlanSet, options: Options) -> list[Target]:
     return targets
 
 
-def _nothing_open(records: Records) -> None:
+def _nothing_open(records: Records, options: Options) -> None:
     if left := records.unfinished():
         one = left[-1]
-        go_on = f"go on with greenband field push --resume {one.batch}, or " if one.action == "push" else ""
-        raise BadInput(f"batch {one.batch} came to no end: {go_on}give it up with greenband field rollback {one.batch}")
+        about = f"{one.batch} -i {options.inventory}"
+        go_on = f"go on with greenband field push --resume {about}, or " if one.action == "push" else ""
+        raise BadInput(f"batch {one.batch} came to no end: {go_on}give it up with greenband field rollback {about}")
 
 
 def _plans_of(desk: Desk, batch: str) -> PlanSet | None:

@@ -154,9 +154,9 @@ def with_budget(subject: Subject, budget: int | None) -> Subject:
 def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int) -> PlanSet:
     """The distilled plans, bettered by a search in simulation that tries so many in each period; none if 0.
 
-    It begins at the distilled plan or at the green wave, whichever does better on validation seeds. Plans are tried in
-    the microscopic model: the mesoscopic one ranks plans that differ much, but of 315 tried in it on Shixin Road, AM,
-    none was better in the microscopic one.
+    It begins at the distilled plan and at the green wave, with half of the plans each. Plans are tried in the
+    microscopic model: the mesoscopic one ranks plans that differ much, but of 315 tried in it on Shixin Road, AM, none
+    was better in the microscopic one.
     """
     if not budget:
         return plans
