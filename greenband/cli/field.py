@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
+import shlex
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ __all__ = ["Options", "Rules", "pull", "push", "rollback", "try_out", "verify"]
 
 MOST_LINES = 12  # of changes at one controller
 LAST = "last"
+DECLINED = "nobody agreed"
 Found = TypeVar("Found")
 
 
@@ -45,10 +47,16 @@ class Options:
     """What all commands that speak to controllers share."""
 
     inventory: Path
-    only: str = ""
+    only: str | None = None
     records: Path | None = None
     parallel: int = 32
     insecure: bool = False
+
+    @property
+    def as_typed(self) -> str:
+        """What a command that goes on with the same records and controllers must be told."""
+        records = f" --records {shlex.quote(str(self.records))}" if self.records else ""
+        return f"-i {shlex.quote(str(self.inventory))}{records}{' --insecure-v2c' if self.insecure else ''}"
 
     def desk(self) -> Desk:
         """Open the inventory; say what a person should know of it."""
@@ -60,18 +68,24 @@ class Options:
                 " make one to practise on"
             )
         inventory = load(self.inventory)
-        names = [name.strip() for name in self.only.split(",") if name.strip()]
-        if names:
-            inventory = inventory.only(names)
+        if self.only is not None:
+            inventory = inventory.only(_names(self.only))
         desk = Desk(inventory, Records(self.records) if self.records else None, insecure=self.insecure)
         if remark := desk.secrets.remark:
-            err.print(remark, soft_wrap=True)
+            err.print(remark, soft_wrap=True, markup=False)
         if bare := [name for name, one in desk.controllers.items() if one.insecure]:
             names_of = ", ".join(bare)
-            err.print(
-                f"warning: unencrypted, so that anyone on the way can read and change it: {names_of}", soft_wrap=True
-            )
+            warning = f"warning: unencrypted, so that anyone on the way can read and change it: {names_of}"
+            err.print(warning, soft_wrap=True, markup=False)
         return desk
+
+
+def _names(text: str) -> list[str]:
+    """Junctions from a list; an empty one, as of a variable that is not set, must not mean all."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise BadInput(f"--only {text!r}: names no junction; leave it out for all")
+    return names
 
 
 @dataclass(frozen=True)
@@ -128,7 +142,7 @@ def push(
     plans = rules.lawful(path)
     targets = _of(desk, plans, options)
     if dry_run:
-        return _shown(desk, options, plans, targets)
+        return _shown(desk, plans, _looked(options, targets))
     with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
         _nothing_open(desk.records, options)
         batch = desk.records.new_batch("push", plans)
@@ -149,26 +163,27 @@ def try_out(
     trial = Trial(plans, period or period_now(plans, now), _minutes(time))
     targets = _of(desk, plans, options)
     by_schedule = [name for name, one in desk.controllers.items() if one.protocol == "ntcip"]
-    about = f"plan {trial.period} for {trial.minutes} min at {counted(len(targets), 'controller')}"
-    if dry_run or not yes:
+    if dry_run:
         looking = Trials(_Nothing(), options.parallel)
         found = _run(looking, looking.look(targets, trial, by_schedule), "reading", len(targets))
-        _print_changes(desk, plans, found)
-        failed = {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
-        if failed:
-            _told(desk, failed)
-        if dry_run:
-            err.print(f"{about}; dry run: nothing was written")
-            return not failed
-        targets = [target for target in targets if target.junction not in failed]
-        if not targets or not _asked(f"Run {about}?"):
-            return False
+        return _shown(desk, plans, found)
     with desk.records.lock("trial"), desk.records.journal(desk.secrets) as journal:
         _nothing_open(desk.records, options)
         batch = desk.records.new_batch("trial", plans)
-        runner = Trials(desk.keeper(journal, batch, "trial", plans.content_hash), options.parallel)
-        work = runner.begin(targets, trial, by_schedule)
-        return _summary(desk, _run(runner, work, "beginning", len(targets)), batch, journal)
+        keeper = desk.keeper(journal, batch, "trial", plans.content_hash)
+        runner = Trials(keeper, options.parallel)
+        ready: dict[str, Prepared] | None = None
+        outcomes: dict[str, Outcome] = {}
+        if not yes:
+            found = _run(runner, runner.look(targets, trial, by_schedule), "reading", len(targets))
+            _print_changes(desk, plans, found)
+            ready, outcomes = _parted(found)
+            question = f"Run plan {trial.period} for {trial.minutes} min at {counted(len(ready), 'controller')}?"
+            if not ready or runner.stopped or not _asked(question):
+                return _summary(desk, outcomes | _declined(runner, keeper, ready), batch, journal)
+            targets = [target for target in targets if target.junction in ready]
+        work = runner.begin(targets, trial, by_schedule, ready)
+        return _summary(desk, outcomes | _run(runner, work, "beginning", len(targets)), batch, journal)
 
 
 def _minutes(text: str) -> int:
@@ -201,9 +216,9 @@ def rollback(batch: str, options: Options, *, yes: bool, dry_run: bool) -> bool:
         targets, trials = desk.back(journal, name), desk.commanded(journal, name)
         if trials:
             names = ", ".join(target.junction for target in trials)
-            err.print(f"a trial behind a platform ends by a command: {names}", soft_wrap=True)
+            err.print(f"a trial behind a platform ends by a command: {names}", soft_wrap=True, markup=False)
         if dry_run:
-            return _shown(desk, options, plans, targets)
+            return _shown(desk, plans, _looked(options, targets))
         own = desk.records.new_batch("rollback", plans)
         keeper = desk.keeper(journal, own, "rollback", plans.content_hash if plans else "")
         outcomes = _agreed(desk, options, keeper, plans, targets, yes, "Bring back") if targets else {}
@@ -239,20 +254,20 @@ def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet
     except BadInput as error:
         err.print(f"{junction}: no plan file: {error}", markup=False, soft_wrap=True)
     else:
-        write_plan(found, desk.records.folder / batch / f"{junction}.plan.json")
+        write_plan(found, desk.records.plan_of(batch, junction))
 
 
 def _of(desk: Desk, plans: PlanSet, options: Options) -> list[Target]:
     targets = desk.of(plans)
     if (without := desk.inventory.checked(plans)) and not options.only:
-        err.print(f"no controller here for {', '.join(without)}", soft_wrap=True)
+        err.print(f"no controller here for {', '.join(without)}", soft_wrap=True, markup=False)
     return targets
 
 
 def _nothing_open(records: Records, options: Options) -> None:
     if left := records.unfinished():
         one = left[-1]
-        about = f"{one.batch} -i {options.inventory}"
+        about = f"{one.batch} {options.as_typed}"
         go_on = f"go on with greenband field push --resume {about}, or " if one.action == "push" else ""
         raise BadInput(f"batch {one.batch} came to no end: {go_on}give it up with greenband field rollback {about}")
 
@@ -264,14 +279,32 @@ def _plans_of(desk: Desk, batch: str) -> PlanSet | None:
         return None  # a pull keeps no plan
 
 
-def _shown(desk: Desk, options: Options, plans: PlanSet | None, targets: Sequence[Target]) -> bool:
-    """What would change; whether every controller could be read."""
+def _looked(options: Options, targets: Sequence[Target]) -> dict[str, Prepared | Outcome]:
+    """What controllers hold and are to hold; nothing is kept."""
     runner = Batch(_Nothing(), options.parallel)
-    found = _run(runner, runner.prepare(targets), "reading", len(targets))
+    return _run(runner, runner.prepare(targets), "reading", len(targets))
+
+
+def _shown(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepared | Outcome]) -> bool:
+    """What would change; whether every controller could be read."""
     _print_changes(desk, plans, found)
-    failed = {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
+    _, failed = _parted(found)
     err.print("dry run: nothing was written")
     return _told(desk, failed) if failed else True
+
+
+def _parted(found: Mapping[str, Prepared | Outcome]) -> tuple[dict[str, Prepared], dict[str, Outcome]]:
+    """What can be written, and what could not be read."""
+    ready = {name: plan for name, plan in found.items() if isinstance(plan, Prepared)}
+    return ready, {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
+
+
+def _declined(runner: Batch, keeper: Record, ready: Mapping[str, Prepared]) -> dict[str, Outcome]:
+    """Nothing is written, as a person said no, or broke off before being asked."""
+    declined = Outcome(Result.SKIPPED, "interrupted" if runner.stopped else DECLINED)
+    for name, plan in ready.items():
+        keeper.ended(name, plan, declined)
+    return dict.fromkeys(ready, declined)
 
 
 def _agreed(
@@ -295,20 +328,18 @@ def _agreed(
     found = _run(runner, runner.prepare(fresh), "reading", len(fresh))
     _print_changes(desk, plans, found)
     for name in begun:
-        err.print(f"{name}: its download was begun and is brought to its end", style="bold", soft_wrap=True)
-    ready = {name: plan for name, plan in found.items() if isinstance(plan, Prepared)}
-    failed = {name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}
+        about = f"{name}: its download was begun and is brought to its end"
+        err.print(about, style="bold", soft_wrap=True, markup=False)
+    ready, failed = _parted(found)
     changing = sum(1 for plan in ready.values() if plan.changes) + len(begun)
     question = (
         f"{doing} {counted(changing, 'controller')}?"
         if changing
         else "Nothing differs. See whether all run their plans?"
     )
-    if not (ready or begun) or not _asked(question):
-        declined = Outcome(Result.SKIPPED, "nobody agreed")
-        for name, plan in ready.items():
-            keeper.ended(name, plan, declined)
-        return failed | dict.fromkeys(ready, declined) | dict.fromkeys(begun, Outcome(Result.UNCLEAR, "as before"))
+    if not (ready or begun) or runner.stopped or not _asked(question):
+        as_before = dict.fromkeys(begun, Outcome(Result.UNCLEAR, "as before"))
+        return failed | _declined(runner, keeper, ready) | as_before
     chosen = [target for target in targets if target.junction in {*ready, *begun}]
     return failed | _run(runner, runner.push(chosen, ready), "downloading", len(chosen))
 
@@ -325,14 +356,15 @@ def _asked(question: str) -> bool:
 def _resumed(desk: Desk, options: Options, resume: str | None, *, yes: bool, dry_run: bool) -> bool:
     """Go on with a batch: what ended well stays, what was begun is looked at first, the rest is done."""
     with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
-        left = desk.left(journal, find_batch(desk.records, None if resume == LAST else resume))
+        left = desk.left(journal, find_batch(desk.records, None if resume == LAST else resume, "push"))
         meant = {entry.junction for entry in journal.entries(batch=left.batch)}
         targets = [target for target in left.targets if target.junction in meant]
         err.print(f"batch {left.batch}: {len(left.done)} ended well before, {len(targets)} to go", soft_wrap=True)
         if dry_run:
-            return _shown(desk, options, left.plans, targets)
+            return _shown(desk, left.plans, _looked(options, targets))
         keeper = desk.keeper(journal, left.batch, left.action, left.plans.content_hash)
         outcomes = _agreed(desk, options, keeper, left.plans, targets, yes)
+        _supersede(desk, journal, {**left.done, **outcomes})
         well = _summary(desk, {**left.done, **outcomes}, left.batch, journal)
         return well or _advised(left.batch, outcomes, options)
 
@@ -347,12 +379,21 @@ def _differing(targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> It
 
 def _advised(batch: str, outcomes: Mapping[str, Outcome], options: Options) -> bool:
     """What may be done after a push that did not end well everywhere."""
-    if all(outcome.result is Result.SKIPPED for outcome in outcomes.values()):
+    if all(outcome.result is Result.SKIPPED and outcome.detail == DECLINED for outcome in outcomes.values()):
         return False
-    about = f"{batch} -i {options.inventory}"
+    about = f"{batch} {options.as_typed}"
     err.print(f"to try the others again: greenband field push --resume {about}", markup=False, soft_wrap=True)
     err.print(f"to bring all back: greenband field rollback {about}", markup=False, soft_wrap=True)
     return False
+
+
+def _supersede(desk: Desk, journal: Journal, outcomes: Mapping[str, Outcome]) -> None:
+    """A rollback that came to no end is over where the controller holds and runs the plan after all."""
+    for left in desk.records.unfinished():
+        keeper = desk.keeper(journal, left.batch, left.action)
+        for name in (*left.begun, *left.planned):
+            if left.action == "rollback" and name in outcomes and outcomes[name].well:
+                keeper.ended(name, None, Outcome(Result.SKIPPED, "superseded"))
 
 
 def _close(desk: Desk, journal: Journal, batch: str, outcomes: Mapping[str, Outcome]) -> None:
@@ -386,7 +427,8 @@ def _print_changes(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepar
             continue
         lines = described(plan, desk.controllers[name], plans)
         objects = counted(len(plan.changes), "object")
-        err.print(f"{name}: {f'{objects} to change' if lines else 'nothing differs'}", style="bold", soft_wrap=True)
+        about = f"{name}: {f'{objects} to change' if lines else 'nothing differs'}"
+        err.print(about, style="bold", soft_wrap=True, markup=False)
         for line in lines[:MOST_LINES]:
             err.print(f"  {line}", markup=False, soft_wrap=True)
         if len(lines) > MOST_LINES:
@@ -396,7 +438,7 @@ def _print_changes(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepar
 def _summary(desk: Desk, outcomes: Mapping[str, Outcome], batch: str, journal: Journal) -> bool:
     """The outcome at every controller, and where it is on record."""
     well = _told(desk, outcomes)
-    err.print(f"batch {batch}, kept in {desk.records.folder}", soft_wrap=True)
+    err.print(f"batch {batch}, kept in {desk.records.folder}", soft_wrap=True, markup=False)
     err.print(f"head of the journal {journal.head}", soft_wrap=True)
     return well
 
@@ -411,7 +453,8 @@ def _told(desk: Desk, outcomes: Mapping[str, Outcome]) -> bool:
             one = outcomes[name]
             style = "" if one.well else "bold"
             detail = "see above" if one.result is Result.DIFFERS else redacted(one.detail, desk.secrets)
-            table.add_row(name, desk.controllers[name].device, one.result.value, escape(detail), style=style)
+            texts = name, desk.controllers[name].device, one.result.value, detail
+            table.add_row(*map(escape, texts), style=style)
     err.print(table)
     failed = [name for name, outcome in outcomes.items() if not outcome.well]
     err.print(f"{len(outcomes) - len(failed)} of {counted(len(outcomes), 'controller')} well", soft_wrap=True)

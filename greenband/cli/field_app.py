@@ -15,7 +15,7 @@ __all__ = ["field"]
 field = typer.Typer(no_args_is_help=True, help="Controllers on the network: read, download, compare, roll back.")
 
 Inventory = Annotated[Path, typer.Option("--inventory", "-i", help="YAML file of the controllers.")]
-Only = Annotated[str, typer.Option(help="Junctions to work with, separated by commas; all by default.")]
+Only = Annotated[str | None, typer.Option(help="Junctions to work with, separated by commas; all by default.")]
 RecordsFolder = Annotated[
     Path | None, typer.Option("--records", help="Folder of backups and journal; INVENTORY.records by default.")
 ]
@@ -27,7 +27,7 @@ Scenario = Annotated[str | None, typer.Option("--scenario", "-s", help="If the p
 CONTROLLERS = Path("controllers.yaml")
 
 
-def _options(inventory: Path, only: str, records: Path | None, parallel: int, insecure: bool) -> Options:
+def _options(inventory: Path, only: str | None, records: Path | None, parallel: int, insecure: bool) -> Options:
     from greenband.cli.field import Options
 
     return Options(inventory, only, records, parallel, insecure)
@@ -40,7 +40,7 @@ def pull(
         Path | None, typer.Option(help="A plan that describes the junctions: what is held is kept as plans too.")
     ] = None,
     scenario: Scenario = None,
-    only: Only = "",
+    only: Only = None,
     records: RecordsFolder = None,
     parallel: Parallel = 32,
     dry_run: DryRun = False,
@@ -71,7 +71,7 @@ def push(
     profile: Annotated[str, typer.Option(help="Agency whose rules a plan must keep: cn, us, or a YAML file.")] = "cn",
     waivers: Annotated[Path | None, typer.Option(help="YAML file of findings that are accepted.")] = None,
     scenario: Scenario = None,
-    only: Only = "",
+    only: Only = None,
     records: RecordsFolder = None,
     parallel: Parallel = 32,
     insecure: Insecure = False,
@@ -106,7 +106,7 @@ def verify(
     plan: Annotated[Path, typer.Argument(help="A plan file, or a folder that holds one.")],
     inventory: Inventory = CONTROLLERS,
     scenario: Scenario = None,
-    only: Only = "",
+    only: Only = None,
     records: RecordsFolder = None,
     parallel: Parallel = 32,
     insecure: Insecure = False,
@@ -124,7 +124,7 @@ def rollback(
     inventory: Inventory = CONTROLLERS,
     yes: Yes = False,
     dry_run: DryRun = False,
-    only: Only = "",
+    only: Only = None,
     records: RecordsFolder = None,
     parallel: Parallel = 32,
     insecure: Insecure = False,

@@ -13,6 +13,7 @@ import yaml
 
 from greenband.cli.common import err, read_whole
 from greenband.errors import BadInput, UnknownName
+from greenband.field.backups import file_name
 from greenband.field.stand_ins import gat1049
 from greenband.field.stand_ins.gat1049 import PlatformStandIn
 from greenband.field.stand_ins.ntcip import Faults, Settings, StandIn, User, serve_many
@@ -54,7 +55,7 @@ async def _ntcip(
     user = User(NAME, auth, privacy)
     made = [
         StandIn(
-            Settings((user,), name=name, faults=Faults.of(asked.get(name, "")), state=out / "state" / f"{name}.json"),
+            Settings((user,), name=name, faults=Faults.of(asked.get(name, "")), state=_state(out, name)),
             objects=[] if blank else ntcip.objects(plans, name),
         )
         for name in junctions
@@ -90,6 +91,10 @@ async def _gat1049(
         ]
         _inventory(out, {"platforms": {"practice": place}, "controllers": controllers})
         await _until(out, len(junctions), seconds)
+
+
+def _state(out: Path, junction: str) -> Path:
+    return out / "state" / f"{file_name(junction)}.json"
 
 
 def _by_junction(faults: Sequence[str], junctions: Sequence[str]) -> dict[str, str]:

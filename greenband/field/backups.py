@@ -253,6 +253,14 @@ class Records:
             left.setdefault((one.batch, one.action), {True: [], False: []})[one.step == "begun"].append(one.junction)
         return [Unfinished(batch, action, tuple(of[True]), tuple(of[False])) for (batch, action), of in left.items()]
 
+    def plan_of(self, batch: str, junction: str) -> Path:
+        """Where a batch keeps what a controller holds as a plan.
+
+        Raises:
+            BadInput: the junction cannot be the name of a file.
+        """
+        return self._place(batch) / f"{file_name(junction)}.plan.json"
+
     def _make(self) -> None:
         with _writing(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -264,10 +272,10 @@ class Records:
         return self.folder / batch
 
     def _file(self, batch: str, junction: str, kind: Kind) -> Path:
-        return self._place(batch) / f"{_file_name(junction)}.{kind}.json"
+        return self._place(batch) / f"{file_name(junction)}.{kind}.json"
 
 
-def _file_name(junction: str) -> str:
+def file_name(junction: str) -> str:
     """The junction, with its code in place of every sign that is neither letter, digit, - nor _."""
     name = "".join(sign if sign.isalnum() or sign in "-_" else f"%{ord(sign):X}" for sign in junction)
     if not name or len(name.encode()) > MOST_NAME_BYTES:

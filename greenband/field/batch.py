@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeVar
@@ -18,9 +19,11 @@ from greenband.field.download import Outcome, Patience, Prepared, Result
 from greenband.field.driver import Driver, Refused
 from greenband.field.holding import Holding
 
-__all__ = ["Batch", "Record", "Target"]
+__all__ = ["MOVED_ON", "Batch", "Record", "Target"]
 
 Found = TypeVar("Found")
+MOVED_ON = "it holds something else by now than was shown"
+CLERKS = 4  # threads that write records
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Batch:
     limit_s: float = 900.0  # for one controller, should its driver hang
     watch: Callable[[], None] = lambda: None
     stopped: bool = False
+    # Of its own: asyncio's looks up names of hosts too, and a slow one would hold up the records of all.
+    _clerks: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, CLERKS), init=False, repr=False)
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -110,7 +115,7 @@ class Batch:
             async with target.connect() as driver:
                 held = await driver.everything()
                 plan = Prepared(held, held)
-                await asyncio.to_thread(self.record.planned, target.junction, plan)
+                await self.recorded(self.record.planned, target.junction, plan)
                 return await self._end(target, plan, Outcome(Result.DONE, "", held))
 
         return await self._each(targets, one)
@@ -124,6 +129,10 @@ class Batch:
                 return await self._end(target, None, outcome)
 
         return await self._each(targets, one)
+
+    async def recorded(self, step: Callable[..., None], *about: object) -> None:
+        """Record a step, without holding up the other controllers."""
+        await asyncio.get_running_loop().run_in_executor(self._clerks, step, *about)
 
     async def _each(
         self, targets: Sequence[Target], one: Callable[[Target], Awaitable[Found]]
@@ -157,7 +166,7 @@ class Batch:
                 return await self._begun(target, left, partial(download.resumed, driver, left, self.patience))
             plan = await self._prepared(driver, target)
             if ready is not None and plan != ready:
-                refused = Outcome(Result.UNCHANGED, "it holds something else by now than was shown", plan.before)
+                refused = Outcome(Result.UNCHANGED, MOVED_ON, plan.before)
                 return await self._end(target, plan, refused)
             if not plan.changes:
                 return await self._end(target, plan, await download.applied(driver, plan, self.patience))
@@ -171,12 +180,12 @@ class Batch:
                 plan = Prepared(await driver.read(target.wanted), target.wanted)
             else:
                 plan = await download.prepared(driver, target.wanted)
-        await asyncio.to_thread(self.record.planned, target.junction, plan)
+        await self.recorded(self.record.planned, target.junction, plan)
         return plan
 
     async def _begun(self, target: Target, plan: Prepared, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Work that writes; it is on record that it begins, and how it ends, whatever happens."""
-        await asyncio.to_thread(self.record.begun, target.junction, plan)
+        await self.recorded(self.record.begun, target.junction, plan)
         try:
             async with asyncio.timeout(self.limit_s):
                 outcome = await work()
@@ -187,7 +196,7 @@ class Batch:
     async def _end(self, target: Target, plan: Prepared | None, outcome: Outcome) -> Outcome:
         """An end that cannot be recorded is the end of the batch: what is in hand ends, nothing more is begun."""
         try:
-            await asyncio.to_thread(self.record.ended, target.junction, plan, outcome)
+            await self.recorded(self.record.ended, target.junction, plan, outcome)
         except Exception as error:
             self.stop()
             raise _OffRecord(error) from error

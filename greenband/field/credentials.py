@@ -86,6 +86,10 @@ class Secrets:
         kind, name = ("env", reference.env) if reference.env else ("secret", reference.secret)
         about = f"{about}: {kind} {name}"
         found = self._variable(name, about) if kind == "env" else self._entry(name, about)
+        try:
+            found.encode()
+        except UnicodeEncodeError:
+            raise BadInput(f"{about}: is not UTF-8 text") from None
         if len(found) < least:
             raise BadInput(f"{about}: is shorter than {least} characters")
         return self._found.setdefault(found, SecretStr(found))

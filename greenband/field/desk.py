@@ -81,15 +81,23 @@ class Desk:
         last = self._last(journal, batch)
         first = next(iter(last.values()))
         if first.action != "push":
-            raise BadInput(f"{batch}: only a push can go on; run greenband field {first.action} anew")
+            raise BadInput(f"{batch}: is a {first.action}; only a push can go on")
         plans = self.records.plan(batch)
         if plans.content_hash != first.plan_hash:
             raise BadInput(f"{self.records.folder / batch}: its plan is not the one that the journal has")
-        done = {name: Outcome(Result(one.result), one.detail) for name, one in last.items() if _in(one, WELL)}
+        since = {name: other for name, one in last.items() if (other := _written_since(journal, one))}
+        done = {
+            name: Outcome(Result(one.result), one.detail)
+            for name, one in last.items()
+            if _in(one, WELL) and name not in since
+        }
         targets = []
         for target in self.of(plans):
             one = last.get(target.junction)
-            if one is not None and _uncertain(one):
+            if target.junction in since:
+                release = _uncertain(since[target.junction])
+                targets.append(self._target(target.junction, target.wanted, release=release))
+            elif one is not None and _uncertain(one):
                 targets.append(self._target(target.junction, target.wanted, left=self._kept(batch, target.junction)))
             elif target.junction not in done:
                 targets.append(target)
@@ -99,29 +107,34 @@ class Desk:
         """What brings controllers back to what they held when a batch read them.
 
         A push names exactly the objects that it may have changed; what a pull has is put back with what stands in the
-        way cleared. There is nothing to bring back at a controller that was not read, as the batch was interrupted
-        before, or that got a command, see ``commanded``.
+        way cleared. There is nothing to bring back at a controller that was not written to (of a pull: not read), as
+        the batch was interrupted before, or that got a command, see ``commanded``.
 
         Raises:
-            BadInput: there is no such batch, or it has no backup of any of these controllers.
+            BadInput: there is no such batch, or it did nothing to any of these controllers.
         """
         last = self._last(journal, batch)
+        touched = {one.junction for one in journal.entries(batch=batch) if one.action == "pull" or one.step == "begun"}
         targets = []
         for name in self.controllers:
-            if name in last and not self._is_command(name, last) and self.records.has(batch, name, "before"):
+            if name in touched and not self._is_command(name, last) and self.records.has(batch, name, "before"):
                 held, one = self.records.kept(batch, name, "before"), last[name]
                 self._same_device(held.device, name, batch)
                 exact, release = one.action != "pull", _uncertain(one)
                 targets.append(self._target(name, held.holding, exact=exact, release=release))
         open_still = any(left.batch == batch for left in self.records.unfinished())
         if not (targets or open_still or self.commanded(journal, batch)):
-            raise BadInput(f"{self.records.folder / batch}: has no backup of these controllers")
+            read = any(one.action == "pull" for one in last.values())
+            what = "has no backup of" if read else "has nothing to bring back, as it wrote to none of"
+            raise BadInput(f"{self.records.folder / batch}: {what} these controllers")
         return targets
 
     def commanded(self, journal: Journal, batch: str) -> list[Target]:
         """The controllers of a trial that was a command to their platform, which only a command can end."""
         last = self._last(journal, batch)
-        return [self._target(name, Holding({})) for name in self.controllers if self._is_command(name, last)]
+        begun = {one.junction for one in journal.entries(batch=batch) if one.step == "begun"}
+        names = [name for name in self.controllers if name in begun and self._is_command(name, last)]
+        return [self._target(name, Holding({})) for name in names]
 
     def _is_command(self, junction: str, last: Mapping[str, Entry]) -> bool:
         trial = junction in last and last[junction].action == "trial"
@@ -159,17 +172,24 @@ class Desk:
         return Target(junction, self._connections.maker(junction), holding, exact, left, release)
 
 
-def find_batch(records: Records, name: str | None) -> str:
-    """A batch by its name, or the last one that came to no end; a rollback only where there is no other.
+def find_batch(records: Records, name: str | None, action: Action | None = None) -> str:
+    """A batch by its name, or the last one, of an action, that came to no end; a rollback only where there is no other.
 
     Raises:
         BadInput: all came to their end.
     """
     if name:
         return name
-    if not (left := records.unfinished()):
-        raise BadInput(f"{records.folder}: no batch was interrupted")
+    if not (left := [one for one in records.unfinished() if action in (None, one.action)]):
+        raise BadInput(f"{records.folder}: no {action or 'batch'} was interrupted")
     return ([one for one in left if one.action != "rollback"] or left)[-1].batch
+
+
+def _written_since(journal: Journal, last: Entry) -> Entry | None:
+    """How another batch, as a rollback, left the controller that it began to write to after this entry."""
+    others = [one for one in journal.entries(junction=last.junction) if one.id > last.id and one.batch != last.batch]
+    begun = [one.batch for one in others if one.step == "begun"]
+    return [one for one in others if one.batch == begun[-1]][-1] if begun else None
 
 
 def _in(entry: Entry, results: tuple[Result, ...]) -> bool:

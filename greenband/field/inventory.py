@@ -127,7 +127,14 @@ def load(path: Path) -> Inventory:
     _each_once(path, "controllers", "device", ((one.junction, one.device) for one in controllers))
     engines = ((one.junction, one.engine_id) for one in controllers if isinstance(one, NtcipV3) and one.engine_id)
     _each_once(path, "controllers", "engine_id", engines)
-    return Inventory(path, path.parent / Path(file.secrets).expanduser() if file.secrets else None, controllers)
+    return Inventory(path, _beside(path, file.secrets) if file.secrets else None, controllers)
+
+
+def _beside(path: Path, name: str) -> Path:
+    try:
+        return path.parent / Path(name).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise BadInput(f"{path}: secrets: {_shown(name)}: {error}") from None
 
 
 def _called(row: Mapping[str, Any]) -> str:
@@ -147,9 +154,7 @@ def _controller(
     if isinstance(own.get("limits"), dict):
         fields["limits"] = {**defaults.get("limits", {}), **own["limits"]}
     if kind is Gat1049 and "platform" in fields:
-        if fields["platform"] not in platforms:
-            raise _unknown(where, "platform", str(fields["platform"]), platforms)
-        fields["platform"] = platforms[fields["platform"]]
+        fields["platform"] = platforms[_choice(fields["platform"], [*platforms], where, "platform")]
     return _validated(kind, fields, where)
 
 

@@ -6,15 +6,14 @@ download; behind a signal platform it is a CenterPlan with a time to run.
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from greenband.errors import BadInput, UnknownName
 from greenband.field import download
-from greenband.field.batch import Batch, Target
+from greenband.field.batch import MOVED_ON, Batch, Target
 from greenband.field.download import Outcome, Prepared, Result
 from greenband.field.driver import Driver, FieldError, Refused
 from greenband.field.gat1049 import Gat1049Driver
@@ -76,13 +75,21 @@ def period_now(plans: PlanSet, now: datetime.datetime) -> str:
 class Trials(Batch):
     """A batch that lets controllers try a plan."""
 
-    async def begin(self, targets: Sequence[Target], trial: Trial, by_schedule: Collection[str]) -> dict[str, Outcome]:
+    async def begin(
+        self,
+        targets: Sequence[Target],
+        trial: Trial,
+        by_schedule: Collection[str],
+        ready: Mapping[str, Prepared] | None = None,
+    ) -> dict[str, Outcome]:
         """Begin the trial at every controller.
 
         Args:
             targets: the controllers.
             trial: what they are to run.
             by_schedule: the junctions whose controllers speak NTCIP.
+            ready: by junction, what ``look`` found, where that was before somebody agreed to it; a controller that
+                holds something else by now is left alone.
 
         Raises:
             BadInput: a junction has no plan in the period, or NTCIP cannot express its plans.
@@ -93,7 +100,8 @@ class Trials(Batch):
             async with target.connect() as driver:
                 if isinstance(driver, Gat1049Driver):
                     return await self._center_plan(target, driver, trial)
-                return await self._schedule(target, driver, tables[target.junction], trial)
+                shown = (ready or {}).get(target.junction)
+                return await self._schedule(target, driver, tables[target.junction], trial, shown)
 
         return await self._each(targets, one)
 
@@ -122,15 +130,19 @@ class Trials(Batch):
         async def one(target: Target) -> Outcome:
             async with target.connect() as driver:
                 assert isinstance(driver, Gat1049Driver)
-                return await self._commanded(target, Prepared(NOTHING, NOTHING), driver.end_trial, "ended")
+                return await self._commanded(target, Prepared(NOTHING, NOTHING), partial(_ended, driver))
 
         return await self._each(targets, one)
 
-    async def _schedule(self, target: Target, driver: Driver, plan: NtcipTables, trial: Trial) -> Outcome:
+    async def _schedule(
+        self, target: Target, driver: Driver, plan: NtcipTables, trial: Trial, shown: Prepared | None
+    ) -> Outcome:
         assert isinstance(driver, NtcipDriver)
         before, wanted, ends = await driver.trial(plan, trial.pattern, trial.minutes)
         prepared = Prepared(before, wanted)
-        await asyncio.to_thread(self.record.planned, target.junction, prepared)
+        if shown is not None and before != shown.before:  # what is wanted has moved on with the clock
+            return await self._end(target, prepared, Outcome(Result.UNCHANGED, MOVED_ON, before))
+        await self.recorded(self.record.planned, target.junction, prepared)
 
         async def work() -> Outcome:
             outcome = await download.applied(driver, prepared, self.patience)
@@ -142,26 +154,39 @@ class Trials(Batch):
         junction, plan = trial.plans.junctions[target.junction], trial.plans.plans[trial.period][target.junction]
         along = target.junction in gat1049.coordinated_signals(trial.plans)
         ends = datetime.datetime.now() + datetime.timedelta(minutes=trial.minutes)
-        prepared = Prepared(NOTHING, trial.command)
-        work = partial(driver.trial, junction, plan, trial.minutes, coordinated=along)
-        return await self._commanded(target, prepared, work, f"until {ends:%H:%M}")
+        if troubles := await driver.troubles():
+            return await self._end(target, None, Outcome(Result.UNCHANGED, "; ".join(troubles)))
+
+        async def command() -> Outcome:
+            if await driver.trial(junction, plan, trial.minutes, coordinated=along) is None:
+                return Outcome(Result.UNCLEAR, "the platform took the plan, but does not tell how the junction runs")
+            if troubles := await driver.troubles():
+                await driver.end_trial()
+                return Outcome(Result.ROLLED_BACK, "; ".join(troubles))
+            return Outcome(Result.DONE, f"until {ends:%H:%M}")
+
+        return await self._commanded(target, Prepared(NOTHING, trial.command), command)
 
     async def _commanded(
-        self, target: Target, prepared: Prepared, command: Callable[[], Awaitable[object]], detail: str
+        self, target: Target, prepared: Prepared, command: Callable[[], Awaitable[Outcome]]
     ) -> Outcome:
         """A command that the platform carries out at once, or refuses."""
-        await asyncio.to_thread(self.record.planned, target.junction, prepared)
+        await self.recorded(self.record.planned, target.junction, prepared)
 
         async def work() -> Outcome:
             try:
-                await command()
+                return await command()
             except (BadInput, Refused) as error:
                 return Outcome(Result.UNCHANGED, str(error))
             except FieldError as error:
                 return Outcome(Result.UNCLEAR, str(error))
-            return Outcome(Result.DONE, detail)
 
         return await self._begun(target, prepared, work)
+
+
+async def _ended(driver: Gat1049Driver) -> Outcome:
+    told = await driver.end_trial()
+    return Outcome(Result.DONE, "ended" if told else "ended; the platform does not tell how the junction runs")
 
 
 def _tables(targets: Sequence[Target], trial: Trial, by_schedule: Collection[str]) -> dict[str, NtcipTables]:

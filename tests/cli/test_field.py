@@ -16,6 +16,10 @@ import typer
 import yaml
 
 from greenband.field.backups import Records
+from greenband.field.batch import Batch, Target
+from greenband.field.desk import Desk
+from greenband.field.download import Outcome, Prepared
+from greenband.field.inventory import load
 from greenband.formats import read_plan
 from greenband.formats.json import write
 
@@ -182,7 +186,7 @@ def test_a_question_that_is_not_agreed_to_changes_nothing_and_leaves_nothing_ope
     assert Records.beside(inventory).unfinished() == []
     code, _, err = program("field", "push", "--resume", "last", "-i", inventory)
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "no batch was interrupted" in err
+    assert "no push was interrupted" in err
 
 
 def test_a_resumed_batch_keeps_to_its_junctions_and_asks(
@@ -225,6 +229,87 @@ def test_a_controller_that_fails_is_named_and_the_others_have_the_plan(
         assert (code, "1 ended well before, 2 to go" in err) == (1, True)
 
 
+def test_a_trial_tells_of_a_controller_that_was_not_reached(
+    tmp_path: Path, plan: Path, new: Path, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with simulated(plan, tmp_path / "silent", "--fault", "J06:silent") as inventory:
+        text = inventory.read_text(encoding="utf-8")
+        inventory.write_text(
+            text.replace("defaults:\n", "defaults:\n  timeout_s: 0.3\n  retries: 0\n"), encoding="utf-8"
+        )
+        asked = answer(monkeypatch, True)
+        words = ("field", "push", new, "-i", inventory, "--for", "60m", "--period", "AM")
+        code, _, err = program(*words)
+        assert asked == ["Run plan AM for 60 min at 2 controllers?"]
+        assert (code, "2 of 3 controllers well" in err) == (1, True)
+        [line] = [line for line in err.splitlines() if line.startswith("J06")]
+        assert "unreachable" in line
+        assert "unreachable" in program("field", "history", "-i", inventory, "--junction", "J06")[2]
+        program("field", "rollback", batch_of(err), "-i", inventory, "--yes")
+        asked = answer(monkeypatch, False)
+        code, _, err = program(*words)
+        assert (code, "nobody agreed" in err, len(asked)) == (1, True, 1)
+        assert Records.beside(inventory).unfinished() == []
+
+
+def test_who_interrupts_the_reading_is_not_asked(
+    practice: Path, new: Path, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, asked, inventory = Batch.prepare, answer(monkeypatch, True), practice / "controllers.yaml"
+
+    async def interrupted(self: Batch, targets: list[Target]) -> dict[str, Prepared | Outcome]:
+        found = await whole(self, targets)
+        self.stop()
+        return found
+
+    monkeypatch.setattr(Batch, "prepare", interrupted)
+    code, _, err = program("field", "push", new, "-i", inventory, "--only", "J06")
+    assert (code, asked) == (1, [])
+    assert "interrupted" in err
+    monkeypatch.undo()
+    assert program("field", "push", "--resume", batch_of(err), "-i", inventory, "--dry-run")[0] == 0
+
+
+def test_a_resumed_push_closes_a_rollback_that_came_to_no_end(
+    tmp_path: Path, plan: Path, new: Path, program: Program
+) -> None:
+    with simulated(plan, tmp_path / "practice") as inventory:
+        code, _, err = program("field", "push", new, "-i", inventory, "--yes")
+        assert code == 0
+        pushed, desk = batch_of(err), Desk(load(inventory))
+        with desk.records.journal(desk.secrets) as journal:
+            keeper = desk.keeper(journal, desk.records.new_batch("rollback"), "rollback")
+            for target in desk.back(journal, pushed):
+                plan_back = Prepared(target.wanted, target.wanted)
+                keeper.planned(target.junction, plan_back)
+                if target.junction == "J06":
+                    keeper.begun(target.junction, plan_back)
+        code, _, err = program("field", "push", "--resume", pushed, "-i", inventory, "--yes")
+        assert (code, "2 ended well before, 1 to go" in err) == (0, True)
+        assert desk.records.unfinished() == []
+        assert program("field", "push", new, "-i", inventory, "--yes")[0] == 0
+
+
+def test_names_from_elsewhere_are_shown_as_they_are_and_lead_nowhere(
+    tmp_path: Path, plan: Path, program: Program
+) -> None:
+    name = "../../J[/b]6"
+    text = json.loads(plan.read_text(encoding="utf-8").replace('"J06"', json.dumps(name)))
+    odd = tmp_path / "odd.json"
+    odd.write_text(json.dumps({**text, "content_hash": ""}), encoding="utf-8")
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    with simulated(odd, tmp_path / "deep" / "practice") as inventory:
+        code, _, err = program("field", "pull", "--like", odd, "-i", inventory, "--only", name)
+        assert (code, name in err) == (0, True)
+        code, _, err = program("field", "rollback", batch_of(err), "-i", inventory, "--dry-run")
+        assert (code, f"{name}: nothing differs" in err) == (0, True)
+    made = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    inside = tmp_path / "deep" / "practice"
+    assert all(inside in path.parents for path in made)
+    kept = [path.name for path in made if path.name.endswith(".plan.json")]
+    assert kept == ["%2E%2E%2F%2E%2E%2FJ%5B%2Fb%5D6.plan.json"]
+
+
 def inventory_of(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
@@ -250,6 +335,7 @@ def test_mistakes_are_told_in_one_line(plan: Path, tmp_path: Path, program: Prog
     assert "nothere.json" in refused(program, "push", "nothere.json", *where)
     assert "name a plan" in refused(program, "push", *where)
     assert "unknown junction 'J6'" in refused(program, "pull", "--only", "J6", *where)
+    assert "--only '': names no junction" in refused(program, "push", plan, "--yes", "--only", "", *where)
     assert "--parallel 0" in refused(program, "pull", "--parallel", "0", *where)
     assert "no such records" in refused(program, "history", *where)
     assert "nope: no such batch" in refused(program, "rollback", "nope", *where)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -170,6 +172,27 @@ def test_one_that_fails_does_not_hold_up_the_others(city: City, fleet: Fleet) ->
     outcomes = run(work())
     assert [*record.ends][-1] == "X003", "it is the first to begin and the last to end"
     assert {name for name, one in outcomes.items() if one.well} == {"X001", "X002", "X004", "X005"}
+
+
+@pytest.mark.usefixtures("hasty")
+def test_slow_names_of_hosts_do_not_hold_up_records(city: City, fleet: Fleet) -> None:
+    """Names are looked up in asyncio's own threads; here all of these are taken."""
+    controllers, record = fleet(city(2)), Broken("none")
+
+    async def work() -> None:
+        async with controllers.served():
+            targets, free = controllers.desk().of(city(2, more_s=3)), threading.Event()
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(ThreadPoolExecutor(1))
+            slow = loop.run_in_executor(None, free.wait)
+            try:
+                outcomes = await asyncio.wait_for(Batch(record, 2, QUICK).push(targets), 20)
+            finally:
+                free.set()
+                await slow
+        assert all(one.well for one in outcomes.values())
+
+    run(work())
 
 
 class Broken:

@@ -119,6 +119,11 @@ def test_bytes_that_are_no_text_are_not_quoted(tmp_path: Path) -> None:
     assert "UTF-8" in complaint(Secrets(path), Reference(secret="privacy"))
 
 
+def test_bytes_of_a_variable_that_are_no_text_are_refused() -> None:
+    secrets = Secrets(None, {"GREENBAND_TEST": "caf\udce9-passphrase"})
+    assert complaint(secrets, Reference(env="GREENBAND_TEST")).endswith("env GREENBAND_TEST: is not UTF-8 text")
+
+
 def test_where_rights_cannot_be_checked_this_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credentials, "CHECKABLE", False)
     secrets = Secrets(file_of(tmp_path, mode=0o644))

@@ -187,6 +187,8 @@ def changed(path: str, value: object) -> dict[str, Any]:
             "hangzou",
             "controllers.2 ('J08'): unknown platform 'hangzou': choose from hangzhou",
         ),
+        ("controllers.2.platform", ["hangzhou"], "controllers.2 ('J08'): unknown platform 'a list'"),
+        ("secrets", "~nobody-of-that-name/s.yaml", "secrets: '~nobody-of-that-name/s.yaml': "),
         ("controllers.2.address", "10.1.0.8", "unknown field of gat1049 'address'"),
         ("controllers", "", "controllers: is missing"),
         ("controllers", [], "controllers: a list: list should have at least 1 item"),

@@ -260,6 +260,11 @@ def test_behind_a_platform_a_trial_is_a_command_with_a_time(plans: PlanSet, sign
             )
             session, before = Gat1049Session(speech), platform.held(cross_id)
             target = Target(signal, lambda: Gat1049Driver(session, cross_id), Holding({}))
+            platform.run_as(cross_id, "21", 1, state="Offline")
+            outcome = (await Trials(Kept()).begin([target], Trial(plans, "AM", 60), []))[signal]
+            assert (outcome.result, "is offline" in outcome.detail) == (Result.UNCHANGED, True)
+            assert platform.running(cross_id) == ("21", 1)
+            platform.run_as(cross_id, "21", 1)
             outcome = (await Trials(Kept()).begin([target], Trial(plans, "AM", 60), []))[signal]
             assert outcome.result is Result.DONE
             assert platform.running(cross_id)[1] == 0, "the trial runs"

@@ -26,6 +26,7 @@ from typing import Literal, Self, cast
 from pydantic import SecretStr
 
 from greenband.errors import BadInput
+from greenband.field.address import joined
 from greenband.field.driver import FieldError, Refused, Unreachable
 from greenband.field.snmp import ber
 from greenband.field.snmp.ber import Missing, Tag, Value
@@ -139,7 +140,7 @@ class Access:
     @property
     def address(self) -> str:
         """Host and port."""
-        return f"{self.host}:{self.port}"
+        return joined(self.host, self.port)
 
 
 @dataclass
