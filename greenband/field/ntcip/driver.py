@@ -236,14 +236,14 @@ class NtcipDriver:
         return status.troubles()
 
     async def release(self) -> None:
-        """Discard a transaction of ours that is open.
+        """Discard a transaction of ours that is open; before the first write, one that an earlier download left.
 
         Raises:
             Unreachable: no answer.
             Refused: it would not.
             Unclear: it stopped answering on the way.
         """
-        await self._transaction.discard()
+        await self._transaction.release()
 
     async def clock(self) -> datetime.datetime:
         """Its local time, without a time zone.

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from greenband.errors import BadInput
+from greenband.field.download import Patience, Prepared, Result, applied, resumed
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
 from greenband.field.holding import Holding
 from greenband.field.ntcip import NtcipDriver
@@ -236,6 +237,59 @@ def test_somebody_elses_transaction_is_left_alone(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Refused, match="open already"):
         run(lambda: driver(controller, monkeypatch).write(Holding(NEW)))
     assert controller.state == TRANSACTION
+
+
+HASTY = Patience(total_s=0.05, first_s=0.001)
+
+
+def test_a_download_leaves_somebody_elses_transaction_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = Controller(oids(OLD))
+    controller.state, controller.buffer = TRANSACTION, oids({SEQUENCE: "03"})
+    plan = Prepared(Holding(OLD), Holding(NEW))
+    outcome = run(lambda: applied(driver(controller, monkeypatch), plan, HASTY))
+    assert (outcome.result, outcome.detail) == (Result.UNCHANGED, "a transaction is open already (state transaction)")
+    assert (controller.state, controller.buffer) == (TRANSACTION, oids({SEQUENCE: "03"}))
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_transaction_opened_after_our_download_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, done: bool) -> None:
+    controller = Controller(oids(OLD))
+    controller.complaint = b"" if done else b"no"
+
+    async def work() -> None:
+        made = driver(controller, monkeypatch)
+        try:
+            await made.write(Holding(NEW))
+        except Refused:
+            assert not done
+        assert controller.state == NORMAL
+        controller.state = TRANSACTION
+        await made.release()
+
+    run(work)
+    assert controller.state == TRANSACTION
+
+
+def test_one_opened_in_the_moment_before_ours_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = Controller(oids(OLD))
+    original = controller._set
+
+    def overtaken(pairs: Sequence[tuple[str, Value]]) -> None:
+        controller.state = TRANSACTION
+        original(pairs)
+
+    monkeypatch.setattr(controller, "_set", overtaken)
+    plan = Prepared(Holding(OLD), Holding(NEW))
+    assert run(lambda: applied(driver(controller, monkeypatch), plan, HASTY)).result is Result.UNCHANGED
+    assert controller.state == TRANSACTION
+
+
+def test_what_an_interrupted_download_left_open_is_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = Controller({**oids(OLD), **MAXIMA, **STATE})
+    controller.state, controller.buffer = DONE, oids({SEQUENCE: "03"})
+    plan = Prepared(Holding(OLD), Holding(NEW))
+    assert run(lambda: resumed(driver(controller, monkeypatch), plan, HASTY)).result is Result.DONE
+    assert holds(controller, NEW)
 
 
 async def _written(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> str:
