@@ -46,6 +46,7 @@ class Waits:
 
     verify_s: float = 60.0
     settle_s: float = 180.0
+    read_s: float = 900.0
     tries: int = 4
 
 
