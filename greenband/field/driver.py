@@ -88,6 +88,9 @@ class Driver(Protocol):
     async def release(self) -> None:
         """Discard what a write of ours left unfinished, if it did; otherwise nothing happens.
 
+        Before this driver has written, that is what an interrupted download left: only one who knows of such a
+        download asks for it. Later it is what its own writes left. What somebody else has open stays open.
+
         Raises:
             Unreachable: no answer.
             Refused: it would not.

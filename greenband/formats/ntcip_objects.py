@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 __all__ = [
     "ACTION_OID",
+    "NO_ACTION",
     "Action",
     "Column",
     "Event",
@@ -36,6 +37,7 @@ __all__ = [
 ASC = "1.3.6.1.4.1.1206.4.2.1"
 TIMEBASE = "1.3.6.1.4.1.1206.4.2.6.3.3"
 ACTION_OID = f"{ASC}.5.3.1.1"  # timebaseAscActionNumber, which an event of a day plan refers to
+NO_ACTION = "0.0"  # which an event without use refers to
 MAX_OCTETS = 255
 OID = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){1,40}")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from greenband.formats.ntcip_objects import (
     ACTION_OID,
+    NO_ACTION,
     Action,
     Column,
     Event,
@@ -89,6 +90,22 @@ class NtcipTables:
             events={index: r for index, r in self.events.items() if r.action in called and index[0] in days},
             schedule=schedule,
         )
+
+    def in_use(self) -> NtcipTables:
+        """Beyond the rows in force those that no plan shows, but that do something or may be meant to.
+
+        These are events of day plans that nothing calls for at present, events with an action of another kind of
+        device, or with one that only switches functions; and the actions of events.
+        """
+        force = self.in_force()
+        events = {index: row for index, row in self.events.items() if row.action != NO_ACTION}
+        called = {row.action for row in events.values()}
+        actions = {
+            number: row
+            for number, row in self.actions.items()
+            if number in force.actions or row.auxiliary or row.special or f"{ACTION_OID}.{number}" in called
+        }
+        return replace(force, events=events, actions=actions)
 
     @classmethod
     def of(cls, objects: Iterable[NtcipObject]) -> NtcipTables:

@@ -32,6 +32,8 @@ from greenband.field.stand_ins.running import Clock, Running
 from greenband.field.trial import Trial, Trials, period_now
 from greenband.formats import json as plan_json
 from greenband.formats import ntcip
+from greenband.formats.ntcip_objects import ACTION_OID, Action, Event
+from greenband.formats.ntcip_tables import NtcipTables
 from greenband.plan.calendar import DayPlan, ScheduleRow, Switch
 from greenband.plan.describe import described
 from greenband.plan.model import PlanSet
@@ -140,6 +142,67 @@ def test_a_trial_over_midnight_takes_the_plans_of_the_next_day(plans: PlanSet, s
     assert ends == datetime.datetime(2026, 12, 5, 9, 30)
     assert device.pattern(datetime.datetime(2026, 12, 5, 9, 29)) == 16
     assert device.pattern(ends) == 2, "OFF, as it is Saturday"
+
+
+SIGN = "1.3.6.1.4.1.1206.4.2.3.8.1.1.1.2"  # an action of a device of another kind
+
+
+def with_functions(plans: PlanSet, signal: str) -> NtcipTables:
+    """What a controller holds whose day has a function from 12:30 on, none but no pattern from 12:40 on."""
+    held = Device(plans, signal).memory.tables
+    more = {
+        (1, 4): Event(12, 30, f"{ACTION_OID}.4"),
+        (1, 5): Event(12, 35, SIGN),
+        (1, 6): Event(12, 40, f"{ACTION_OID}.5"),
+        (1, 7): Event(13, 30, SIGN),
+    }
+    actions = {4: replace(held.actions[1], special=1), 5: Action(0, 0, 0)}
+    return replace(held, events={**held.events, **more}, actions={**held.actions, **actions}).in_use()
+
+
+def day_of_the_trial(held: NtcipTables, plans: PlanSet, signal: str, now: datetime.datetime) -> dict[str, Action | str]:
+    found, _ = trial_rows(held, ntcip.tables(shifted(plans), signal), 1, ROWS, now, 60)
+    made: dict[int, dict[str, int]] = {}
+    for item in found:
+        if item.column.name.startswith("timebaseAsc") and isinstance(item.value, int):
+            made.setdefault(item.index[0], {})[item.column.name] = item.value
+    actions = {**held.actions, **{number: Action(*values.values()) for number, values in made.items()}}
+    named = {f"{ACTION_OID}.{number}": action for number, action in actions.items()}
+    texts = {item.name: str(item.value) for item in found if item.index[0] == ROWS.day_plans}
+    events = [[texts[f"dayPlan{what}.8.{n}"] for what in ("Hour", "Minute", "ActionNumberOID")] for n in range(1, 13)]
+    return {f"{int(hour)}:{minute:>02}": named.get(oid, oid) for hour, minute, oid in events if oid != "0.0"}
+
+
+def test_functions_and_other_devices_are_switched_during_a_trial_as_without_it(plans: PlanSet, signal: str) -> None:
+    held = with_functions(plans, signal)
+    assert held.actions[5] == Action(0, 0, 0), "an event has it"
+    assert day_of_the_trial(held, plans, signal, NOON.replace(hour=12, minute=10, second=0)) == {
+        "0:00": held.actions[2],
+        "6:00": held.actions[1],
+        "12:10": Action(16, 0, 0),
+        "12:30": Action(16, 0, 1),
+        "12:35": SIGN,
+        "12:40": Action(16, 0, 0),
+        "13:10": Action(0, 0, 0),
+        "13:30": SIGN,
+        "20:00": held.actions[2],
+    }
+
+
+def test_a_trial_begins_with_the_functions_that_are_on(plans: PlanSet, signal: str) -> None:
+    held = with_functions(plans, signal)
+    day = day_of_the_trial(held, plans, signal, NOON.replace(hour=12, minute=36, second=0))
+    assert day["12:36"] == Action(16, 0, 1)
+    assert (day["12:30"], day["12:35"], day["13:30"], day["13:36"]) == (held.actions[4], SIGN, SIGN, Action(0, 0, 0))
+
+
+def test_a_day_plan_that_is_called_or_has_events_is_in_use(plans: PlanSet, signal: str) -> None:
+    held = Device(plans, signal).memory.tables
+    event = Event(6, 0, f"{ACTION_OID}.1")
+    row = replace(held.schedule[1], months=2, day_plan=7)
+    more = replace(held, events={**held.events, (8, 1): event}, schedule={**held.schedule, 9: row}).in_use()
+    found, _ = trial_rows(more, ntcip.tables(shifted(plans), signal), 1, ROWS, NOON, 60)
+    assert {item.index[0] for item in found if item.column.name == "dayPlanHour"} == {6}
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from itertools import islice, product
 from typing import Self
 
 from greenband.errors import BadInput, UnknownName
-from greenband.field.driver import Refused
+from greenband.field.driver import Refused, Unreachable
 from greenband.field.holding import Holding
-from greenband.field.ntcip.limits import LIMITS, check_rows, limit
+from greenband.field.ntcip.limits import LIMITS, MOST_OBJECTS, MOST_ROWS, check_rows, limit, told_limits
 from greenband.field.ntcip.status import STATUS, Status
 from greenband.field.ntcip.transaction import DATABASE, GLOBAL, State, Transaction, Waits
 from greenband.field.ntcip.trial import Rows, trial_rows
@@ -28,6 +30,7 @@ from greenband.formats import ntcip
 from greenband.formats.ntcip_checks import RINGS
 from greenband.formats.ntcip_objects import (
     ASC,
+    NO_ACTION,
     Action,
     Event,
     Index,
@@ -56,7 +59,6 @@ CLOCK = {
 }
 NO_SUMMER_TIME = 2  # globalDaylightSaving
 EPOCH = datetime.datetime(1970, 1, 1)
-NO_ACTION = "0.0"
 MOST_OFF_S = 60.0
 CYCLE = "patternCycleTime"
 ROWS = (  # in the order of ntcip_trial.Rows
@@ -67,6 +69,7 @@ EVENT_TIMES = ("dayPlanHour", "dayPlanMinute")
 SCHEDULE = ("timeBaseScheduleMonth", "timeBaseScheduleDay", "timeBaseScheduleDate", "timeBaseScheduleDayPlan")
 WORD = 2**32 - 1
 RIGHT: Mapping[str, type] = {"integer": int, "octets": bytes, "oid": str}
+PART = 1000  # objects that are made ready at once, so that other controllers have their turn in between
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 
 
@@ -86,7 +89,7 @@ class NtcipDriver:
     does not say so itself or wrongly.
 
     Raises:
-        BadInput: a limit has an unknown name or is not above 0.
+        BadInput: a limit has an unknown name, is not above 0, or is beyond what the standard has.
     """
 
     def __init__(self, access: Access, limits: Mapping[str, int] | None = None, waits: Waits | None = None) -> None:
@@ -94,12 +97,13 @@ class NtcipDriver:
         for name, rows in self._limits.items():
             if name not in LIMITS:
                 raise UnknownName("limit", name, LIMITS)
-            if rows < 1:
-                raise BadInput(f"limits: {name}: {rows}, and at least 1 is needed")
+            if not 1 <= rows <= MOST_ROWS[name]:
+                raise BadInput(f"limits: {name}: {rows}, and at least 1 and at most {MOST_ROWS[name]} are possible")
         self._waits = waits or Waits()
         self._session = SnmpSession(access, _name_of)
         self._transaction = Transaction(self._session, self._waits)
         self._unsigned: bool | None = None  # whether its words of 32 bits come without a sign
+        self._may_read = MOST_OBJECTS
 
     async def __aenter__(self) -> Self:
         """Connect, and see that who answers knows the keys and has transactions.
@@ -127,14 +131,15 @@ class NtcipDriver:
             Refused: it lacks rows or objects, has phases that the plan does not know, or a transaction is open.
         """
         objects = [_object(name, text) for name, text in wanted.objects.items()]
-        limits = await self._asked_limits()
-        check_rows(objects, limits)
-        await self._knows_all_phases(objects, limits)
-        cleared = await self._patterns_cleared(objects, limits)
-        cleared |= await self._schedule_cleared(objects, limits)
-        cleared |= await self._events_cleared(objects, limits)
-        target = Holding({**wanted.objects, **cleared})
-        return await self.read(target), target
+        async with self._looking():
+            limits = await self._asked_limits()
+            check_rows(objects, limits)
+            await self._knows_all_phases(objects, limits)
+            cleared = await self._patterns_cleared(objects, limits)
+            cleared |= await self._schedule_cleared(objects, limits)
+            cleared |= await self._events_cleared(objects, limits)
+            target = Holding({**wanted.objects, **cleared})
+            return await self.read(target), target
 
     async def trial(self, plan: NtcipTables, pattern: int, minutes: int) -> tuple[Holding, Holding, datetime.datetime]:
         """What it holds and what it is to hold for a trial of a pattern, and when that ends by its own clock.
@@ -174,12 +179,21 @@ class NtcipDriver:
         return Holding(dict(zip(names.objects, texts, strict=True)))
 
     async def everything(self) -> Holding:
-        """All tables that plans have, without rows that nothing calls for.
+        """All tables that plans have, without rows of no use.
 
         Raises:
-            Unreachable: no answer.
-            Refused: it answered something that no table has.
+            Unreachable: no answer, or not all of them in time.
+            Refused: it answered something that no table has, or has too many rows.
         """
+        async with self._looking():
+            found = await self._tables()
+        try:
+            tables = NtcipTables.of(found).in_use()
+        except ValueError as error:
+            raise Refused(f"its tables are not whole: {error}") from error
+        return Holding({item.name: item.text for item in tables.objects()})
+
+    async def _tables(self) -> list[NtcipObject]:
         limits = await self._asked_limits()
         found = await self._rows(Unit, [(0,)])
         found += await self._rows(Phase, self._one(limits, "maxPhases"))
@@ -194,15 +208,23 @@ class NtcipDriver:
         found += await self._rows(Split, [(split, phase) for split in splits for phase in served])
         found += patterns
         found += await self._rows(Action, self._one(limits, "maxTimebaseAscActions"))
-        schedule = await self._rows(ScheduleRow, self._one(limits, "maxTimeBaseScheduleEntries"))
-        days = [day for day in _values_of(schedule, SCHEDULE[-1]) if day]
+        called = await self._day_plans_called(limits)
+        found += await self._rows(ScheduleRow, [(row,) for row in called])
+        return found + await self._rows(Event, await self._events_used(limits, called.values()))
+
+    async def _day_plans_called(self, limits: Mapping[str, int]) -> dict[int, int]:
+        """The rows of the schedule that name a day plan, and which."""
+        rows = range(1, limit(limits, "maxTimeBaseScheduleEntries") + 1)
+        plans = await self._numbers([f"{SCHEDULE[-1]}.{row}" for row in rows])
+        return {row: plan for row, plan in zip(rows, plans.values(), strict=True) if plan}
+
+    async def _events_used(self, limits: Mapping[str, int], called: Iterable[int]) -> list[Index]:
+        """Day plan and event of those with an action, in all day plans that it has."""
+        days = {*range(1, limits.get("maxDayPlans", 0) + 1), *called} & {*range(1, MOST_ROWS["maxDayPlans"] + 1)}
         events = range(1, limit(limits, "maxDayPlanEvents") + 1)
-        found += await self._rows(Event, [(day, event) for day in days for event in events])
-        try:
-            tables = NtcipTables.of([*found, *schedule]).in_force()
-        except ValueError as error:
-            raise Refused(f"its tables are not whole: {error}") from error
-        return Holding({item.name: item.text for item in tables.objects()})
+        column, indices = columns(Event)["action"], list(product(sorted(days), events))
+        held = await self._looked_at(len(indices), (NtcipObject(column, index, 0) for index in indices))
+        return [item.index for item, text in held if text not in (None, NO_ACTION)]
 
     async def write(self, objects: Holding) -> None:
         """Set these objects in a transaction; they all differ from what it holds.
@@ -236,14 +258,14 @@ class NtcipDriver:
         return status.troubles()
 
     async def release(self) -> None:
-        """Discard a transaction of ours that is open.
+        """Discard a transaction of ours that is open; before the first write, one that an earlier download left.
 
         Raises:
             Unreachable: no answer.
             Refused: it would not.
             Unclear: it stopped answering on the way.
         """
-        await self._transaction.discard()
+        await self._transaction.release()
 
     async def clock(self) -> datetime.datetime:
         """Its local time, without a time zone.
@@ -261,6 +283,16 @@ class NtcipDriver:
             raise Refused("controllerLocalTime: the controller does not say what time it is")
         return EPOCH + datetime.timedelta(seconds=seconds)
 
+    @asynccontextmanager
+    async def _looking(self) -> AsyncIterator[None]:
+        """A look at whole tables, which ends even where they are large or the controller is slow."""
+        self._may_read = MOST_OBJECTS
+        try:
+            async with asyncio.timeout(self._waits.read_s):
+                yield
+        except TimeoutError as error:
+            raise Unreachable(f"its tables are not read after {self._waits.read_s:g} s") from error
+
     async def _asked_limits(self) -> dict[str, int]:
         """The limits, after a look at whether anybody is changing the tables."""
         names = [name for name in LIMITS if name not in self._limits]
@@ -270,15 +302,14 @@ class NtcipDriver:
             raise Refused("somebody else has a transaction open (dbCreateTransaction is not normal)")
         if kind in ROWS_PER_PLAN:
             raise Refused(f"patternTableType: its patterns go together by {ROWS_PER_PLAN[kind]}, and the plan's do not")
-        said = {name: value for name, value in zip(names, found, strict=True) if isinstance(value, int)}
-        return said | self._limits
+        return told_limits(dict(zip(names, found, strict=True))) | self._limits
 
     async def _knows_all_phases(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> None:
         """Refuse phases in use that the plan does not have."""
         known = {item.index[0] for item in objects if item.column.name == "phaseRing"}
         others = [number for number in range(1, limit(limits, "maxPhases") + 1) if number not in known]
         names = [(f"phaseRing.{number}", f"phaseOptions.{number}") for number in others]
-        held = await self._numbers(name for pair in names for name in pair)
+        held = await self._numbers([name for pair in names for name in pair])
         used = [str(n) for n, (ring, options) in zip(others, names, strict=True) if held[ring] and held[options] & 1]
         if used:
             raise Refused(f"phases {', '.join(used)} are in use there, and the plan does not know them")
@@ -287,16 +318,14 @@ class NtcipDriver:
         """Patterns in use beyond the plan's, with no cycle: with the plan's phases they may contradict themselves."""
         known = {item.index[0] for item in objects if item.column.name == CYCLE}
         others = (number for number in range(1, limit(limits, "maxPatterns") + 1) if number not in known)
-        cycles = await self._numbers(f"{CYCLE}.{number}" for number in others)
+        cycles = await self._numbers([f"{CYCLE}.{number}" for number in others])
         return {name: "0" for name, cycle_s in cycles.items() if cycle_s}
 
     async def _schedule_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
         """Rows of the schedule in force beyond the plan's, with everything 0."""
         known = {item.index[0] for item in objects if item.column.name == SCHEDULE[-1]}
-        rows = range(1, limit(limits, "maxTimeBaseScheduleEntries") + 1)
-        plans = await self._numbers(f"{SCHEDULE[-1]}.{row}" for row in rows if row not in known)
-        used = [name.rpartition(".")[2] for name, plan in plans.items() if plan]
-        held = await self._numbers(f"{column}.{row}" for row in used for column in SCHEDULE)
+        used = [row for row in await self._day_plans_called(limits) if row not in known]
+        held = await self._numbers([f"{column}.{row}" for row in used for column in SCHEDULE])
         force = (row for row in used if all(held[f"{column}.{row}"] for column in SCHEDULE))
         return {f"{column}.{row}": "0" for row in force for column in SCHEDULE}
 
@@ -306,30 +335,40 @@ class NtcipDriver:
         events = range(1, limit(limits, "maxDayPlanEvents") + 1)
         days = dict.fromkeys(day for day, _ in sorted(known))
         others = [f"{day}.{event}" for day in days for event in events if (day, event) not in known]
-        items = [_place(f"dayPlanActionNumberOID.{other}") for other in others]
-        values = await self._session.get([item.oid for item in items], optional=True)
-        used = [other for other, value in zip(others, values, strict=True) if value not in (None, NO_ACTION)]
-        times = await self._numbers(f"{column}.{event}" for event in used for column in EVENT_TIMES)
+        held = await self._looked_at(len(others), (_place(f"dayPlanActionNumberOID.{other}") for other in others))
+        used = [other for other, (_, text) in zip(others, held, strict=True) if text not in (None, NO_ACTION)]
+        times = await self._numbers([f"{column}.{event}" for event in used for column in EVENT_TIMES])
         actions = {f"dayPlanActionNumberOID.{event}": NO_ACTION for event in used}
         return {name: str(number) for name, number in times.items()} | actions
 
-    async def _numbers(self, names: Iterable[str]) -> dict[str, int]:
+    async def _looked_at(self, count: int, items: Iterable[NtcipObject]) -> list[tuple[NtcipObject, str | None]]:
+        """What it holds at these objects, so many; None at missing ones."""
+        self._may_read -= count
+        if self._may_read < 0:
+            raise Refused(f"with its limits it would have more than {MOST_OBJECTS} objects to read")
+        found: list[tuple[NtcipObject, str | None]] = []
+        rest = iter(items)
+        while part := list(islice(rest, PART)):
+            values = await self._session.get([item.oid for item in part], optional=True)
+            pairs = zip(part, values, strict=True)
+            found += ((item, None if value is None else self._text(item, value)) for item, value in pairs)
+        return found
+
+    async def _numbers(self, names: Collection[str]) -> dict[str, int]:
         """What it holds at these objects, 0 at missing ones."""
-        items = [_place(name) for name in names]
-        values = await self._session.get([item.oid for item in items], optional=True)
-        pairs = zip(items, values, strict=True)
-        return {item.name: 0 if value is None else int(self._text(item, value)) for item, value in pairs}
+        held = await self._looked_at(len(names), (_place(name) for name in names))
+        return {item.name: int(text or 0) for item, text in held}
 
     def _one(self, limits: Mapping[str, int], name: str) -> list[Index]:
         """The indices of a table with one."""
         return [(number,) for number in range(1, limit(limits, name) + 1)]
 
-    async def _rows(self, record: type, indices: Iterable[Index]) -> list[NtcipObject]:
+    async def _rows(self, record: type, indices: Collection[Index]) -> list[NtcipObject]:
         """The objects of these rows that the controller has."""
-        items = [NtcipObject(column, index, 0) for index in indices for column in columns(record).values()]
-        values = await self._session.get([item.oid for item in items], optional=True)
-        pairs = zip(items, values, strict=True)
-        return [_object(item.name, self._text(item, value)) for item, value in pairs if value is not None]
+        of = columns(record).values()
+        items = (NtcipObject(column, index, 0) for index in indices for column in of)
+        held = await self._looked_at(len(indices) * len(of), items)
+        return [_object(item.name, text) for item, text in held if text is not None]
 
     async def _status(self) -> Status:
         values = dict(zip(STATUS, await self._session.get(list(STATUS.values()), optional=True), strict=True))

@@ -20,7 +20,7 @@ from greenband.formats.ntcip_objects import (
     columns,
 )
 
-__all__ = ["LIMITS", "check_rows", "limit"]
+__all__ = ["LIMITS", "MOST_OBJECTS", "MOST_ROWS", "check_rows", "limit", "told_limits"]
 
 ASC = "1.3.6.1.4.1.1206.4.2.1"
 TIMEBASE = "1.3.6.1.4.1.1206.4.2.6.3.3"
@@ -35,6 +35,12 @@ LIMITS: Mapping[str, str] = {
     "maxDayPlans": f"{TIMEBASE}.3.0",
     "maxDayPlanEvents": f"{TIMEBASE}.4.0",
 }
+MOST_ROWS: Mapping[str, int] = {  # that the standard has
+    **dict.fromkeys(LIMITS, 255),
+    "maxPatterns": 253,
+    "maxTimeBaseScheduleEntries": 65535,
+}
+MOST_OBJECTS = 100_000  # to read of one controller; 253 patterns, 16 phases and 255 full day plans of 50 make 65 000
 TABLES: Mapping[type, tuple[str, ...]] = {
     Phase: ("maxPhases",),
     Sequence: ("maxSequences", "maxRings"),
@@ -47,6 +53,19 @@ TABLES: Mapping[type, tuple[str, ...]] = {
 OF_COLUMN: Mapping[str, tuple[str, ...]] = {
     column.name: names for record, names in TABLES.items() for column in columns(record).values()
 }
+
+
+def told_limits(told: Mapping[str, object]) -> dict[str, int]:
+    """The limits that a controller tells, without those that it does not tell.
+
+    Raises:
+        Refused: one is beyond what the standard has. Tables of such a size could neither be read nor be held.
+    """
+    found = {name: value for name, value in told.items() if isinstance(value, int)}
+    for name, value in found.items():
+        if not 1 <= value <= MOST_ROWS[name]:
+            raise Refused(f"{name}: the controller says {value}, and there can be 1 to {MOST_ROWS[name]}")
+    return found
 
 
 def check_rows(objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> None:

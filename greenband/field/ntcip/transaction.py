@@ -46,6 +46,7 @@ class Waits:
 
     verify_s: float = 60.0
     settle_s: float = 180.0
+    read_s: float = 900.0
     tries: int = 4
 
 
@@ -77,6 +78,8 @@ class Transaction:
         self._session = session
         self._waits = waits
         self._told_twice = False  # then one of the two may be heard late, and lead back from done
+        self._opened = True  # until the first set: what is open may be left by a download that was interrupted
+        self._opens_late = False  # a command of ours to open one may be heard late
 
     async def state(self) -> State:
         """The state that the controller is in.
@@ -94,11 +97,13 @@ class Transaction:
             Refused: it would not, and holds what it held.
             Unclear: it stopped answering on the way, or left the transaction by itself.
         """
+        self._opened = False
         if (state := await self.state()) is not State.NORMAL:
             raise Refused(f"a transaction is open already (state {state.name.lower()})")
         self._session.pin()
         self._told_twice = False
         await self._told(State.TRANSACTION, {State.TRANSACTION})
+        self._opened = True
         try:
             await self._filled(pairs)
             await self._verified()
@@ -106,14 +111,21 @@ class Transaction:
             await self._abandoned(error)
         await self._taken_over(pairs)
 
-    async def discard(self) -> None:
-        """Bring the controller to normal without taking anything over; in normal nothing happens.
+    async def release(self) -> None:
+        """Discard what is open, unless it is somebody else's.
+
+        Before the first ``set`` it is what an earlier download left; after that, only what was opened here.
 
         Raises:
             Unreachable: no answer.
             Refused: it would not.
             Unclear: it stopped answering on the way.
         """
+        if self._opened or self._opens_late:
+            await self._discard()
+
+    async def _discard(self) -> None:
+        """Bring the controller to normal without taking anything over; in normal nothing happens."""
         if (state := await self.state()) is State.VERIFY:
             await self._done()
             state = await self.state()
@@ -124,6 +136,7 @@ class Transaction:
             await self._told(State.NORMAL, {State.NORMAL})
             if (state := await self.state()) is not State.NORMAL:
                 raise Refused(f"it does not leave the transaction (state {state.name.lower()})")
+        self._opened = False
 
     async def _told(self, target: State, reached: Collection[State]) -> None:
         """Tell it to go to a state."""
@@ -138,6 +151,7 @@ class Transaction:
                     raise
                 failure = error  # perhaps because an earlier try has been heard after all
             self._told_twice = True
+            self._opens_late |= target is State.TRANSACTION
             if await self._state_after(failure) in reached:
                 return None
         raise failure
@@ -189,7 +203,7 @@ class Transaction:
         """Discard after a failure; the state that it was in."""
         try:
             state = await self.state()
-            await self.discard()
+            await self._discard()
         except FieldError as second:
             raise Unclear(f"{error}; and the transaction could not be discarded: {second}") from error
         return state
@@ -204,6 +218,7 @@ class Transaction:
                 failure, self._told_twice = error, True
             state = await self._state_after(failure)
             if state is State.NORMAL and not self._told_twice:
+                self._opened = False
                 return
             if state is not State.DONE:
                 break

@@ -2,10 +2,11 @@
 
 Nothing that the controller holds is changed. The plan goes into a pattern, split, action and day plan without use, and
 a row of the schedule with the month, the date and the day of the week of today, than which none is more specific, calls
-for that day plan: today's own with the trial in between. Past midnight there is a second one. When the trial is over,
-or its day, the controller is back with its own plans, whoever has gone away meanwhile. The rows are left behind; the
-next download clears them. As they name a date and its day of the week, they would come into force again in five years
-at the earliest.
+for that day plan: today's own with the trial in between. Past midnight there is a second one. During the trial
+auxiliary and special functions are switched as that day's own events do, and events with an action that is no signal
+controller's stay. When the trial is over, or its day, the controller is back with its own plans, whoever has gone away
+meanwhile. The rows are left behind; the next download clears them. As they name a date and its day of the week, they
+would come into force again in five years at the earliest.
 
 Source: NTCIP 1201:2005 v02.27, timeBaseScheduleTable (which row is more specific) and timeBaseDayPlanTable.
 """
@@ -14,17 +15,25 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from greenband.field.driver import Refused
-from greenband.formats.ntcip_objects import ACTION_OID, Action, Event, NtcipObject, ScheduleRow, Sequence, objects_of
+from greenband.formats.ntcip_objects import (
+    ACTION_OID,
+    NO_ACTION,
+    Action,
+    Event,
+    NtcipObject,
+    ScheduleRow,
+    Sequence,
+    objects_of,
+)
 from greenband.formats.ntcip_tables import NtcipTables
 from greenband.plan.calendar import DAY_MIN, clock
 
 __all__ = ["Rows", "trial_rows"]
 
 Switches = list[tuple[int, str]]  # minute of the day, and the action's OID
-NO_ACTION = "0.0"
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,26 @@ class Rows:
     day_plans: int
     events: int
     schedule: int
+
+
+@dataclass
+class _TrialActions:
+    """Actions with the trial's pattern, in rows without use: each with the functions of an own action."""
+
+    held: Mapping[int, Action]
+    pattern: int
+    rows: int
+    made: dict[int, Action] = field(default_factory=dict)
+
+    def like(self, own: str) -> str:
+        """The OID of the one with the functions of an own action, given by its OID; without any if there is none."""
+        of = next((row for number, row in self.held.items() if own == f"{ACTION_OID}.{number}"), Action(0, 0, 0))
+        wanted = replace(of, pattern=self.pattern)
+        number = next((number for number, row in self.made.items() if row == wanted), 0)
+        if not number:
+            number = _free("action", self.rows, {*self.held, *self.made})
+            self.made[number] = wanted
+        return f"{ACTION_OID}.{number}"
 
 
 def trial_rows(
@@ -61,17 +90,19 @@ def trial_rows(
     used_splits = {row.split for row in held.patterns.values()}
     split = number if number not in used_splits and number <= rows.splits else _free("split", rows.splits, used_splits)
     sequence, orders = _sequence(held, plan, pattern, rows)
-    action = _free("action", rows.actions, held.actions)
+    actions = _TrialActions(held.actions, number, rows.actions)
     begins = _minute(now)
     ends = begins + datetime.timedelta(minutes=minutes + (begins < now))
-    days = list(_days(held, begins, ends, f"{ACTION_OID}.{action}"))
+    days = list(_days(held, begins, ends, actions))
     found = [item for ring, order in orders.items() for item in objects_of((sequence, ring), order)]
     for (of, phase), share in plan.splits.items():
         if of == plan.patterns[pattern].split:
             found += objects_of((split, phase), share)
     found += objects_of((number,), replace(plan.patterns[pattern], split=split, sequence=sequence))
-    found += objects_of((action,), Action(number, 0, 0))
-    taken_days, taken_rows = {day for day, _ in held.events}, set(held.schedule)
+    for action, made in actions.made.items():
+        found += objects_of((action,), made)
+    taken_days = {day for day, _ in held.events} | {row.day_plan for row in held.schedule.values()}
+    taken_rows = set(held.schedule)
     for date, switches in days:
         day, row = _free("day plan", rows.day_plans, taken_days), _free("schedule row", rows.schedule, taken_rows)
         taken_days.add(day)
@@ -121,18 +152,34 @@ def _sequence(held: NtcipTables, plan: NtcipTables, pattern: int, rows: Rows) ->
 
 
 def _days(
-    held: NtcipTables, begins: datetime.datetime, ends: datetime.datetime, trial: str
+    held: NtcipTables, begins: datetime.datetime, ends: datetime.datetime, actions: _TrialActions
 ) -> Iterator[tuple[datetime.date, Switches]]:
     """The days that the trial touches, with their own switches and the trial's in between."""
     begin = 60 * begins.hour + begins.minute
     over = begin + round((ends - begins).total_seconds() / 60)
-    today = begins.date()
+    today, latest = begins.date(), ""
     for date, first, last in ((today, begin, over), (today + datetime.timedelta(days=1), 0, over - DAY_MIN)):
         if last > 0:
             own = _own_switches(held, date)
             after = [(last, _in_force(own, last, date))] if last < DAY_MIN else []
             before = [switch for switch in own if switch[0] < first]
-            yield date, [*before, (first, trial), *after, *(switch for switch in own if switch[0] > last)]
+            latest = _latest(own, first) or latest
+            between = _between(own, first, last, actions, latest)
+            yield date, [*before, *between, *after, *(switch for switch in own if switch[0] > last)]
+            latest = _latest(own, DAY_MIN) or latest
+
+
+def _between(own: Switches, first: int, last: int, actions: _TrialActions, latest: str) -> Iterator[tuple[int, str]]:
+    """The trial's pattern with the functions that the own actions have, and what else is to happen meanwhile."""
+    now = actions.like(latest)
+    yield first, now
+    for minute, action in own:
+        if not _is_ours(action):
+            if first <= minute <= last:
+                yield minute, action
+        elif first < minute < last and (then := actions.like(action)) != now:
+            now = then
+            yield minute, now
 
 
 def _own_switches(held: NtcipTables, date: datetime.date) -> Switches:
@@ -144,14 +191,25 @@ def _own_switches(held: NtcipTables, date: datetime.date) -> Switches:
     if bits == (1, 1, 1):
         raise Refused(f"row {number} of the controller's schedule is for {date} alone: another trial may be under way")
     day = held.schedule[number].day_plan
-    return sorted((60 * e.hour + e.minute, e.action) for (of, _), e in held.events.items() if of == day)
+    events = sorted((60 * e.hour + e.minute, number, e.action) for (of, number), e in held.events.items() if of == day)
+    return [(minute, action) for minute, _, action in events]  # of two at once the later row holds
 
 
 def _in_force(switches: Switches, minute: int, date: datetime.date) -> str:
-    before = [action for at, action in switches if at <= minute]
-    if not before:
+    found = _latest(switches, minute)
+    if not found:
         raise Refused(f"the controller's day plan of {date} says nothing for {clock(minute)}, when the trial is over")
-    return before[-1]
+    return found
+
+
+def _latest(switches: Switches, minute: int) -> str:
+    """The last action of a signal controller up to a minute; empty if there is none."""
+    return next((action for at, action in reversed(switches) if at <= minute and _is_ours(action)), "")
+
+
+def _is_ours(action: str) -> bool:
+    """Whether it is an action of a signal controller; others neither call for a pattern nor end one."""
+    return action.rpartition(".")[0] == ACTION_OID
 
 
 def _fits(row: ScheduleRow, date: datetime.date) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -13,16 +14,19 @@ import pytest
 from pydantic import SecretStr
 
 from greenband.errors import BadInput
+from greenband.field.download import Patience, Prepared, Result, applied, resumed
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
 from greenband.field.holding import Holding
 from greenband.field.ntcip import NtcipDriver
 from greenband.field.ntcip import driver as ntcip
-from greenband.field.ntcip.limits import LIMITS
+from greenband.field.ntcip.limits import LIMITS, MOST_OBJECTS, MOST_ROWS
 from greenband.field.ntcip.status import STATUS
 from greenband.field.ntcip.transaction import DATABASE, VERIFY_ERROR, VERIFY_STATUS, Waits
 from greenband.field.snmp import Access, NotWritable, Restarted
 from greenband.field.snmp.ber import Unsigned, Value
-from greenband.formats.ntcip_objects import ASC
+from greenband.formats.ntcip_objects import ASC, Action, Event, ScheduleRow, objects_of
+from greenband.formats.ntcip_rings import UNIT
+from greenband.formats.ntcip_rings import UNUSED as PHASE
 from greenband.formats.ntcip_tables import object_of
 
 ACCESS = Access("127.0.0.1", user="u", auth=SecretStr("authauth"), private=SecretStr("privpriv"))
@@ -238,6 +242,59 @@ def test_somebody_elses_transaction_is_left_alone(monkeypatch: pytest.MonkeyPatc
     assert controller.state == TRANSACTION
 
 
+HASTY = Patience(total_s=0.05, first_s=0.001)
+
+
+def test_a_download_leaves_somebody_elses_transaction_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = Controller(oids(OLD))
+    controller.state, controller.buffer = TRANSACTION, oids({SEQUENCE: "03"})
+    plan = Prepared(Holding(OLD), Holding(NEW))
+    outcome = run(lambda: applied(driver(controller, monkeypatch), plan, HASTY))
+    assert (outcome.result, outcome.detail) == (Result.UNCHANGED, "a transaction is open already (state transaction)")
+    assert (controller.state, controller.buffer) == (TRANSACTION, oids({SEQUENCE: "03"}))
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_transaction_opened_after_our_download_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, done: bool) -> None:
+    controller = Controller(oids(OLD))
+    controller.complaint = b"" if done else b"no"
+
+    async def work() -> None:
+        made = driver(controller, monkeypatch)
+        try:
+            await made.write(Holding(NEW))
+        except Refused:
+            assert not done
+        assert controller.state == NORMAL
+        controller.state = TRANSACTION
+        await made.release()
+
+    run(work)
+    assert controller.state == TRANSACTION
+
+
+def test_one_opened_in_the_moment_before_ours_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = Controller(oids(OLD))
+    original = controller._set
+
+    def overtaken(pairs: Sequence[tuple[str, Value]]) -> None:
+        controller.state = TRANSACTION
+        original(pairs)
+
+    monkeypatch.setattr(controller, "_set", overtaken)
+    plan = Prepared(Holding(OLD), Holding(NEW))
+    assert run(lambda: applied(driver(controller, monkeypatch), plan, HASTY)).result is Result.UNCHANGED
+    assert controller.state == TRANSACTION
+
+
+def test_what_an_interrupted_download_left_open_is_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = Controller({**oids(OLD), **MAXIMA, **STATE})
+    controller.state, controller.buffer = DONE, oids({SEQUENCE: "03"})
+    plan = Prepared(Holding(OLD), Holding(NEW))
+    assert run(lambda: resumed(driver(controller, monkeypatch), plan, HASTY)).result is Result.DONE
+    assert holds(controller, NEW)
+
+
 async def _written(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> str:
     """What write says; then the controller is well again, and what was left open is released."""
     made = driver(controller, monkeypatch)
@@ -422,6 +479,46 @@ def test_limits_of_the_inventory_come_first(monkeypatch: pytest.MonkeyPatch) -> 
         driver(full(), monkeypatch, maxPattern=2)
     with pytest.raises(BadInput, match="at least 1"):
         driver(full(), monkeypatch, maxPatterns=0)
+    with pytest.raises(BadInput, match="at most 255"):
+        driver(full(), monkeypatch, maxDayPlans=256)
+
+
+@pytest.mark.parametrize("name", list(LIMITS))
+def test_a_limit_that_no_controller_has_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for value in (2**31 - 1, MOST_ROWS[name] + 1, 0, -1):
+        controller = full(**{LIMITS[name]: value})
+        for work in (
+            lambda of=controller: driver(of, monkeypatch).prepared(Holding(PLAN)),
+            lambda of=controller: driver(of, monkeypatch).everything(),
+        ):
+            with pytest.raises(Refused, match=f"{name}: the controller says {value}, and there can be 1 to "):
+                run(work)
+        assert controller.requests == 2
+    run(lambda: driver(full(**{LIMITS["maxPatterns"]: 2**31}), monkeypatch, maxPatterns=3).prepared(Holding(PLAN)))
+
+
+def test_tables_that_would_take_hours_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = {LIMITS[name]: rows for name, rows in MOST_ROWS.items()}
+    controller = full(**most)
+    with pytest.raises(Refused, match=f"more than {MOST_OBJECTS} objects to read"):
+        run(lambda: driver(controller, monkeypatch).everything())
+    run(lambda: driver(full(**(most | {LIMITS["maxDayPlans"]: 8})), monkeypatch).prepared(Holding(PLAN)))
+
+
+def test_a_controller_too_slow_to_be_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = full()
+    made = driver(controller, monkeypatch)
+    original = controller.get
+
+    async def slow(oids: Sequence[str], *, optional: bool = False) -> list[Value]:
+        await asyncio.sleep(0.05)
+        return await original(oids, optional=optional)
+
+    monkeypatch.setattr(controller, "get", slow)
+    made._waits = Waits(read_s=0.1)
+    for work in (made.everything, lambda: made.prepared(Holding(PLAN))):
+        with pytest.raises(Unreachable, match=r"not read after 0\.1 s"):
+            run(work)
 
 
 def test_phases_that_the_plan_does_not_know_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -493,3 +590,52 @@ def test_the_clock_is_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(lambda: driver(full(**parts), monkeypatch).clock()) == now
     with pytest.raises(Refused, match="what time it is"):
         run(lambda: driver(full(**(parts | {f"{base}.2.0": 4})), monkeypatch).clock())
+
+
+SIGN = "1.3.6.1.4.1.1206.4.2.3.8.1.1.1.2"  # an action of a device of another kind
+EVENTS = {(1, 1): Event(6, 30, f"{ASC}.5.3.1.1.1"), (1, 2): Event(22, 0, f"{ASC}.5.3.1.1.3"), (1, 3): Event(7, 0, SIGN)}
+UNCALLED = {(2, 1): Event(8, 0, f"{ASC}.5.3.1.1.4")}
+ACTIONS = {1: Action(254, 0, 0), 2: Action(0, 0, 0), 3: Action(0, 0, 1), 4: Action(0, 0, 0), 5: Action(9, 0, 0)}
+
+
+def with_functions() -> Controller:
+    """It has events that no plan shows."""
+    phases = [item for n in range(1, 9) for item in objects_of((n,), replace(PHASE, ring=1, options=1))]
+    rows = [*objects_of((0,), UNIT), *phases, *objects_of((4,), ScheduleRow(0, 0, 0, 0))]
+    rows += [item for index, event in (EVENTS | UNCALLED).items() for item in objects_of(index, event)]
+    rows += [item for number, action in ACTIONS.items() for item in objects_of((number,), action)]
+    return full(**{item.oid: item.value for item in rows})
+
+
+@pytest.mark.parametrize("without", ["", "maxDayPlans"])
+def test_everything_has_events_and_actions_that_no_plan_shows(monkeypatch: pytest.MonkeyPatch, without: str) -> None:
+    controller = with_functions()
+    controller.memory.pop(LIMITS.get(without, ""), None)
+    held = run(lambda: driver(controller, monkeypatch).everything()).objects
+    for index, event in EVENTS.items():
+        assert {item.name: item.text for item in objects_of(index, event)}.items() <= held.items()
+    uncalled = {name for name in held if name.startswith("dayPlanActionNumberOID.2.")}
+    assert uncalled == {"dayPlanActionNumberOID.2.1"}, "row 2 of the schedule calls for it"
+    actions = {name for name in held if name.startswith("timebaseAscPattern.")}
+    assert actions == {f"timebaseAscPattern.{number}" for number in (1, 3, 4)}
+
+
+def test_what_was_pulled_stands_in_nobodys_way_when_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = with_functions()
+
+    async def there_and_back() -> None:
+        made = driver(controller, monkeypatch)
+        held = await made.everything()
+        before, target = await made.prepared(held)
+        assert not target.changed_from(before)
+        before, target = await made.prepared(Holding(PLAN))
+        cleared = {"dayPlanActionNumberOID.1.2": "0.0", "dayPlanActionNumberOID.1.3": "0.0"}
+        changes = target.changed_from(before).objects
+        assert cleared.items() <= changes.items()
+        assert changes.keys() <= before.objects.keys(), "all of it is in the backup"
+        await made.write(target.changed_from(before))
+        before, target = await made.prepared(held)
+        await made.write(target.changed_from(before))
+        assert await made.everything() == held
+
+    run(there_and_back)
