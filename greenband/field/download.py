@@ -30,7 +30,7 @@ class Result(StrEnum):
     ROLLED_BACK = "rolled back"  # what it held, written back and read
     UNREACHABLE = "unreachable"  # what it held: nothing was begun
     UNCLEAR = "unclear"  # nobody knows: it stopped answering amid the download, or cannot discard it
-    BROKEN = "broken"  # neither the new plan nor what it held
+    BROKEN = "broken"  # neither the new plan nor what it held, or a new plan that it does not run
     SKIPPED = "not begun"  # what it held: the batch was interrupted before
 
 
@@ -125,9 +125,12 @@ async def resumed(driver: Driver, plan: Prepared, patience: Patience) -> Outcome
 
 
 async def restored(driver: Driver, plan: Prepared, patience: Patience, why: str) -> Outcome:
-    """Write back what the controller held before, and read that it holds it."""
-    held: Holding | None = None
-    for _ in range(patience.writes):
+    """Write back what the controller held before, and read that it holds it.
+
+    It is tried again after a pause, as somebody else may be writing to the controller just then.
+    """
+    held, pause = None, patience.first_s
+    for left in reversed(range(patience.writes)):
         held = await _patiently(driver, plan.before, patience)
         if held is None:
             return await _unclear(driver, plan, why)
@@ -137,10 +140,14 @@ async def restored(driver: Driver, plan: Prepared, patience: Patience, why: str)
             await driver.write(plan.before.changed_from(held))
         except FieldError as error:
             why = f"{why}; writing back: {error}"
+            await asyncio.sleep(pause if left else 0)
+            pause = min(4 * pause, patience.longest_s)
     held = await _patiently(driver, plan.before, patience)
     if held == plan.before:
         return Outcome(Result.ROLLED_BACK, why, held)
-    return Outcome(Result.BROKEN, why, held) if held is not None else await _unclear(driver, plan, why)
+    if held is None:
+        return await _unclear(driver, plan, why)
+    return Outcome(Result.BROKEN, f"{why}; it holds the new plan still" if held == plan.target else why, held)
 
 
 async def _quietly(driver: Driver, plan: Prepared) -> Outcome:

@@ -122,6 +122,14 @@ def test_one_that_stays_silent_is_not_called_anything_else() -> None:
     assert push(Fake("lost after", *["silent"] * 100))[0] is Result.UNCLEAR
 
 
+def test_one_that_cannot_be_rid_of_a_plan_that_it_does_not_run_is_told_to_hold_it() -> None:
+    fake = Fake("ok", "ok", "sick", "ok", "refuses", "ok", "refuses", "ok", "refuses")
+    result, detail = push(fake)
+    assert (result, fake.memory) == (Result.BROKEN, NEW.objects)
+    assert detail.startswith("it is free; writing back: splits do not sum; ")
+    assert detail.endswith("; it holds the new plan still")
+
+
 def test_what_is_held_already_is_not_written() -> None:
     fake = Fake(held=NEW)
     assert push(fake) == (Result.HELD, "")
