@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Self
 from xml.etree import ElementTree as ET
 
-from greenband.errors import BadInput
+from greenband.errors import BadInput, GreenbandError
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
 from greenband.field.gat1049.objects import NUMBERS, kind_of, named, object_in, renumbered, same_but_number, steps
 from greenband.field.gat1049.session import Gat1049Session
@@ -112,7 +112,7 @@ class Gat1049Driver:
         try:
             await self._bring(before, target)
             await self._compare(before, target)
-        except FieldError as error:
+        except Exception as error:  # noqa: BLE001 - a fault of the program leaves a mixture too
             await self._take_back(error)
         self._unfinished = None
 
@@ -287,11 +287,18 @@ class Gat1049Driver:
             and any(kind_of(name) == ET.fromstring(own).tag and same_but_number(text, own) for own in added)
         ]
 
-    async def _take_back(self, error: FieldError) -> NoReturn:
-        LOG.warning("taking back what was written: %s", error)
+    async def _take_back(self, error: Exception) -> NoReturn:
+        why = self._told_of(error)
+        LOG.warning("taking back what was written: %s", why)
         if (failure := await self._undone()) is not None:
-            raise Unclear(f"{error}; it is not known what of it is held now: {failure}") from error
-        raise Refused(f"{error}; all is as it was before") from error
+            raise Unclear(f"{why}; it is not known what of it is held now: {failure}") from error
+        raise Refused(f"{why}; all is as it was before") from error
+
+    def _told_of(self, error: Exception) -> str:
+        """What went wrong; of a fault of the program, its kind too."""
+        if isinstance(error, GreenbandError):
+            return str(error)
+        return self._session.said(f"junction {self._cross_id}: {type(error).__name__}: {error}")
 
     async def _undone(self) -> FieldError | None:
         """Bring back what was held before the write, and read it; what stood in the way, if it could not be."""
@@ -311,6 +318,8 @@ class Gat1049Driver:
                     continue
             except FieldError as error:
                 failure = error
+            except Exception as error:  # noqa: BLE001 - what brought the write down may do so here
+                failure = Unclear(self._told_of(error))
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
         return failure

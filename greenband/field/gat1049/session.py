@@ -88,6 +88,9 @@ class Platform(BaseModel):
 class Gat1049Session:
     """A session, entered by each of its users (``async with session``); see the module.
 
+    All that belongs to an event loop is made when the first user enters and dropped when the last one leaves, so that
+    the session may be entered again in another loop.
+
     Raises, on entering:
         Unreachable: no answer, or not in time.
         Refused: the platform does not accept the login, or answers what makes no sense.
@@ -96,13 +99,15 @@ class Gat1049Session:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self._users = 0
-        self._room = asyncio.Semaphore(platform.at_once)
+        self._room: asyncio.Semaphore | None = None  # of the loop that runs; None while nobody is in
         self._link: _Link | None = None
         self._joining: asyncio.Task[_Link] | None = None
         # A random start, so that what was recorded in another session answers nothing in this one.
         self._numbers = itertools.count(secrets.randbelow(1_000_000))
 
     async def __aenter__(self) -> Self:
+        if self._room is None:
+            self._room = asyncio.Semaphore(self.platform.at_once)
         self._users += 1
         try:
             await self._linked()
@@ -158,7 +163,7 @@ class Gat1049Session:
         return " ".join(NO_XML.sub(" ", text).split())[:300]
 
     async def _ask(self, name: Literal["Get", "Set"], content: ET.Element, about: str) -> tuple[ET.Element, ...]:
-        async with self._room:
+        async with self._opened():
             link = await self._linked()
             answer = await self._request(link, name, content, about)
             if _error_type(answer) == EXPIRED:  # nothing was carried out, so it may be sent again
@@ -184,8 +189,14 @@ class Gat1049Session:
         except (Unreachable, Garbled) as error:
             raise type(error)(self.said(f"{about}: {error}")) from None
 
+    def _opened(self) -> asyncio.Semaphore:
+        if self._room is None:
+            raise Unreachable(f"platform {self.platform.host} port {self.platform.port}: the session is not open")
+        return self._room
+
     async def _linked(self) -> _Link:
         """The connection; where it is broken, one attempt to make it anew serves all who wait."""
+        self._opened()
         if self._link is not None and self._link.closed is None:
             return self._link
         if self._joining is None or self._joining.done():
@@ -228,7 +239,7 @@ class Gat1049Session:
         if self._users:
             return
         link, joining = self._link, self._joining
-        self._link = self._joining = None
+        self._link = self._joining = self._room = None
         if joining is not None and not joining.done():
             joining.cancel()
         elif joining is not None and not joining.cancelled() and joining.exception() is None:
