@@ -206,6 +206,13 @@ def test_a_session_is_for_any_loop_that_comes_and_for_none_once_it_is_left() -> 
         asyncio.run(work())
 
 
+@pytest.mark.parametrize(("setting", "sent"), [("0", "0"), ("none", "")])
+def test_how_all_objects_are_asked_for_is_a_setting(setting: str, sent: str) -> None:
+    server = ByHand()
+    talk(server, get, all_numbers=setting)
+    assert server.named("Get")[0].findtext("Body/Operation/TSCCmd/No") == sent
+
+
 def test_pushes_old_answers_and_requests_are_dropped() -> None:
     old: list[bytes] = []
 
