@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from greenband.errors import BadInput
 from greenband.field import gat1049, ntcip
-from greenband.field.controllers import Controller, Gat1049, Limits, NtcipV2c, NtcipV3
+from greenband.field.controllers import Controller, Gat1049, Limits, NtcipV2c, NtcipV3, Platform
 from greenband.field.credentials import Secrets
 from greenband.field.driver import Driver
 from greenband.field.gat1049 import Gat1049Driver
-from greenband.field.gat1049.session import Gat1049Session
+from greenband.field.gat1049.session import Gat1049Session, Manner
 from greenband.field.gat1049.session import Platform as Speech
 from greenband.field.holding import Holding
 from greenband.field.inventory import Inventory
@@ -55,7 +55,7 @@ class Connections:
             insecure: speak to controllers without encryption too.
 
         Raises:
-            BadInput: a secret cannot be had, or a controller is insecure and nobody asked for it.
+            BadInput: a secret cannot be had or used, or a controller is insecure and nobody asked for it.
         """
         self._sessions: dict[str, Gat1049Session] = {}
         self._makers: dict[str, Callable[[], Driver]] = {}
@@ -76,14 +76,23 @@ class Connections:
         if isinstance(one, Gat1049):
             place = one.platform
             if place.name not in self._sessions:
-                speech = Speech(
-                    host=place.address, port=place.port, user=SecretStr(place.user), password=found["password"]
-                )
+                speech = _speech(place, found["password"], f"{inventory.path}: platform {place.name}")
                 self._sessions[place.name] = Gat1049Session(speech)
-            return partial(Gat1049Driver, self._sessions[place.name], one.cross_id)
+            limits = one.limits.model_dump(exclude_none=True)
+            return partial(Gat1049Driver, self._sessions[place.name], one.cross_id, limits)
         assert isinstance(one, NtcipV3 | NtcipV2c)
         access = _access(one, found) if isinstance(one, NtcipV3) else _unencrypted(one, found)
         return partial(NtcipDriver, access, _limits(one.limits))
+
+
+def _speech(place: Platform, password: SecretStr, about: str) -> Speech:
+    manner = place.model_dump(include=set(Manner.model_fields))
+    try:
+        return Speech(host=place.address, port=place.port, user=SecretStr(place.user), password=password, **manner)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+    said = first["msg"].removeprefix("Value error, ")
+    raise BadInput(f"{about}: {first['loc'][0]}: {said}")  # outside of the handler, as the error holds the secret
 
 
 def _access(one: NtcipV3, found: Mapping[str, SecretStr]) -> Access:

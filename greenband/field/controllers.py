@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from greenband.field.address import joined, normal_host
 from greenband.field.credentials import Reference, Secrets
+from greenband.field.gat1049.session import Manner
 
-__all__ = ["Controller", "Defaults", "Gat1049", "Limits", "NtcipV2c", "NtcipV3", "Platform", "Record"]
+__all__ = ["Controller", "Defaults", "Gat1049", "Limits", "NtcipV2c", "NtcipV3", "PlanLimits", "Platform", "Record"]
 
 LEAST_PASSPHRASE = 8  # RFC 3414, 11.2
 ENGINE_ID_OCTETS = range(5, 33)  # RFC 3411, SnmpEngineID
@@ -72,7 +73,7 @@ class Record(BaseModel):
         return found
 
 
-class Limits(Record):
+class PlanLimits(Record):
     """How much a device holds; None where nobody said. ``patterns`` are plans, ``events`` switches in a day plan."""
 
     kind: ClassVar[str] = "limits"
@@ -81,19 +82,23 @@ class Limits(Record):
     day_plans: Count | None = None
     events: Count | None = None
     schedule_rows: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
+class Limits(PlanLimits):
+    """How much a controller of NTCIP holds."""
+
     actions: Count | None = None
 
 
 class Controller(Record, ABC):
-    """What controllers of every protocol have; times in s."""
+    """What controllers of every protocol have."""
 
     insecure: ClassVar[bool] = False  # to be spoken to only where a person asked for it
+    limits_of: ClassVar[type[PlanLimits]] = PlanLimits  # which limits apply to it
 
     protocol: str
     junction: Name
-    limits: Limits = Limits()
-    timeout_s: Timeout = 2.0
-    retries: Retries = 3
+    limits: PlanLimits = PlanLimits()
 
     @property
     @abstractmethod
@@ -102,7 +107,14 @@ class Controller(Record, ABC):
 
 
 class _Ntcip(Controller):
+    """Times in s."""
+
+    limits_of: ClassVar[type[PlanLimits]] = Limits
+
     protocol: Literal["ntcip"] = "ntcip"
+    limits: Limits = Limits()
+    timeout_s: Timeout = 2.0
+    retries: Retries = 3
     address: Host
     port: Port = 161
     max_objects: Annotated[int, Field(ge=1, le=100, description="varbinds in a request")] = 20
@@ -138,8 +150,8 @@ class NtcipV2c(_Ntcip):
     community: Reference
 
 
-class Platform(Record):
-    """A signal platform of GA/T 1049, which speaks to many controllers."""
+class Platform(Record, Manner):
+    """A signal platform of GA/T 1049, which speaks to many controllers, and how it does."""
 
     kind: ClassVar[str] = "a platform"
 
@@ -156,7 +168,7 @@ class Platform(Record):
 
 
 class Gat1049(Controller):
-    """A controller behind a signal platform."""
+    """A controller behind a signal platform, which alone is connected to, so that times are the platform's."""
 
     kind: ClassVar[str] = "gat1049"
 

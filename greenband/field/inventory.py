@@ -11,7 +11,7 @@
       - {junction: J07, protocol: gat1049, platform: hangzhou, cross_id: 33010900000007}
 
 Secrets are never in it, see ``greenband.field.credentials``. A default holds for every controller that has such a
-field and does not give it itself; of limits, each for itself.
+field and does not give it itself; of limits, each for itself. Platforms have no defaults.
 """
 
 from __future__ import annotations
@@ -151,8 +151,9 @@ def _controller(
     own = _with_port(row, where)
     kind = _kind({**defaults, **own}, where)
     fields = {**{name: value for name, value in defaults.items() if name in kind.model_fields}, **own}
-    if isinstance(own.get("limits"), dict):
-        fields["limits"] = {**defaults.get("limits", {}), **own["limits"]}
+    if isinstance(limits := own.get("limits", {}), dict):
+        known = kind.limits_of.model_fields
+        fields["limits"] = {**{name: n for name, n in defaults.get("limits", {}).items() if name in known}, **limits}
     if kind is Gat1049 and "platform" in fields:
         fields["platform"] = platforms[_choice(fields["platform"], [*platforms], where, "platform")]
     return _validated(kind, fields, where)
@@ -217,7 +218,7 @@ def _fault(model: type[Record], error: ValidationError) -> str:
     if kind == "reference":
         return f"{field}: {first['msg']}"
     if kind == "extra_forbidden":
-        known = Limits if above else model
+        known = getattr(model, "limits_of", Limits) if above else model
         return str(UnknownName(f"field of {known.kind}", name, known.model_fields))
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'", first["ctx"]["expected"])

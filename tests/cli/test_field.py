@@ -82,6 +82,11 @@ def either(plan: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.
 @pytest.fixture
 def new(plan: Path, tmp_path: Path) -> Path:
     """The plan with every offset later by 7 s."""
+    return later(plan, tmp_path / "new.json")
+
+
+def later(plan: Path, path: Path) -> Path:
+    """A plan with every offset later by 7 s."""
     plans = read_plan(plan)
     moved = {
         period: {
@@ -90,7 +95,6 @@ def new(plan: Path, tmp_path: Path) -> Path:
         }
         for period, of_period in plans.plans.items()
     }
-    path = tmp_path / "new.json"
     write(plans.model_copy(update={"plans": moved}), path)
     return path
 
@@ -171,6 +175,28 @@ def test_a_plan_is_downloaded_compared_and_taken_back(
     for secret in secrets.values():
         assert not any(secret in text for text in outputs)
         assert not [path for path in kept if secret.encode() in path.read_bytes()]
+
+
+def test_more_junctions_than_their_platform_takes_at_once_are_read_asked_about_and_written(
+    tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read before the question and what is written after it waits for turns of the same platform."""
+    whole = read_plan(WHOLE)
+    twice = {f"{letter}{name}": name for letter in "ab" for name in whole.junctions}
+    plans = {
+        period: {name: own[of].model_copy(update={"signal": name}) for name, of in twice.items()}
+        for period, own in whole.plans.items()
+    }
+    junctions = {name: whole.junctions[of].model_copy(update={"signal": name}) for name, of in twice.items()}
+    nowhere = whole.provenance.model_copy(update={"scenario": "none"})
+    old = tmp_path / "old.json"
+    write(whole.model_copy(update={"plans": plans, "junctions": junctions, "provenance": nowhere}), old)
+    asked = answer(monkeypatch, True)
+    with simulated(old, tmp_path / "practice", "--protocol", "gat1049") as inventory:
+        code, _, err = program("field", "push", later(old, tmp_path / "new.json"), "-i", inventory)
+    assert asked == ["Download to 22 controllers?"]
+    assert "22 of 22 controllers well" in err, err
+    assert code == 0
 
 
 @pytest.mark.parametrize("said", [False, None])

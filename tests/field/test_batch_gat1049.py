@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from greenband.errors import BadInput
-from greenband.field import connections
 from greenband.field.batch import Batch
 from greenband.field.connections import wanted
 from greenband.field.desk import Desk
 from greenband.field.download import Outcome, Patience, Result
 from greenband.field.gat1049 import driver, session
-from greenband.field.gat1049.session import Platform
 from greenband.field.inventory import load
 from greenband.field.stand_ins.gat1049 import Faults, PlatformStandIn
 from greenband.plan.model import PlanSet
 
 City = Callable[..., PlanSet]
 
+PASSWORD = "platform-secret-Kv3"
 JUNCTIONS = 30
 OLD, NEW, OTHER = "old", "new", "other"
 QUICK = Patience(total_s=3.0, first_s=0.1, longest_s=0.5)
@@ -52,22 +50,24 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "BACK_OFF_S", (0.02, 0.05, 0.1))
     monkeypatch.setattr(driver, "UNDO_BACK_OFF_S", (0.05,))
     monkeypatch.setattr(session, "TRIES", 2)
-    monkeypatch.setattr(connections, "Speech", partial(Platform, timeout_s=1.0))
 
 
-def opened(folder: Path, named: dict[str, str], port: int) -> Desk:
+def opened(
+    folder: Path, named: dict[str, str], port: int, *, password: str = PASSWORD, limits: object = None, **manner: object
+) -> Desk:
+    """A desk with these junctions, all with these limits, and a platform that speaks in this manner."""
     content = {
         "secrets": "secrets.yaml",
         "platforms": {
-            "p": {"address": f"127.0.0.1:{port}", "user": "greenband", "password": {"secret": "password"}},
+            "p": {"address": f"127.0.0.1:{port}", "user": "greenband", "password": {"secret": "password"}, **manner},
         },
         "controllers": [
-            {"junction": name, "protocol": "gat1049", "platform": "p", "cross_id": cross_id}
+            {"junction": name, "protocol": "gat1049", "platform": "p", "cross_id": cross_id, "limits": limits or {}}
             for name, cross_id in named.items()
         ],
     }
     (folder / "secrets.yaml").touch(mode=0o600)
-    (folder / "secrets.yaml").write_text("password: platform-secret-Kv3\n")
+    (folder / "secrets.yaml").write_text(yaml.safe_dump({"password": password}))
     (folder / "controllers.yaml").write_text(yaml.safe_dump(content))
     return Desk(load(folder / "controllers.yaml"))
 
@@ -83,8 +83,8 @@ def test_of_30_junctions_behind_one_platform_the_healthy_hold_the_new_plan_and_t
 
     async def work() -> tuple[Desk, dict[str, Outcome], PlatformStandIn, dict[str, dict[str, str]]]:
         faults = {named[name]: Faults.of(text) for name, text in faulty.items()}
-        async with PlatformStandIn(named.values(), "greenband", "platform-secret-Kv3", faults=faults) as platform:
-            desk = opened(tmp_path, named, platform.port)
+        async with PlatformStandIn(named.values(), "greenband", PASSWORD, faults=faults) as platform:
+            desk = opened(tmp_path, named, platform.port, timeout_s=1)
             for name, cross_id in named.items():
                 platform.hold(cross_id, wanted(old, desk.controllers[name]).objects)
             platform.run_as(named[flashing], "13")
@@ -111,6 +111,34 @@ def test_of_30_junctions_behind_one_platform_the_healthy_hold_the_new_plan_and_t
     assert {name: (one.step, one.result) for name, one in last.items()} == {
         name: ("ended", one.result) for name, one in outcomes.items()
     }
+
+
+def test_the_inventory_says_how_a_platform_speaks_and_how_much_it_holds(city: City, tmp_path: Path) -> None:
+    plans, named = city(1), {"X001": f"9{1:013d}"}
+
+    async def work() -> list[Outcome]:
+        async with PlatformStandIn(named.values(), "greenband", PASSWORD, framing="xml") as platform:
+            found: list[Outcome] = []
+            for limits in ({"patterns": 1}, {"patterns": 2}):
+                desk = opened(tmp_path, named, platform.port, limits=limits, framing="xml", absent=["1002", "x"])
+                with desk.records.lock("push"), desk.records.journal(desk.secrets) as journal:
+                    keeper = desk.keeper(journal, desk.records.new_batch("push", plans), "push", plans.content_hash)
+                    found += (await asyncio.wait_for(Batch(keeper, 1, QUICK).push(desk.of(plans)), 60)).values()
+            return found
+
+    over, within = asyncio.run(work())
+    assert (over.result, within.result) == (Result.UNCHANGED, Result.DONE)
+    assert "the inventory's limit of patterns is 1" in over.detail
+
+
+@pytest.mark.parametrize("password", [f"{PASSWORD}\n", f"{PASSWORD}\0", f"{PASSWORD}\t", PASSWORD * 50])
+def test_a_password_that_no_message_can_hold_is_bad_input_and_not_told(tmp_path: Path, password: str) -> None:
+    with pytest.raises(BadInput) as error:
+        opened(tmp_path, {"X001": f"9{1:013d}"}, 1, password=password)
+    said = f"{error.value}"
+    assert said.startswith(f"{tmp_path / 'controllers.yaml'}: platform p: password: it must have 1 to 500 characters")
+    assert "\n" not in said
+    assert PASSWORD not in f"{error.getrepr(style='native')}{error.value.__context__!r}{error.value.__cause__!r}"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from greenband.errors import BadInput
 from greenband.field.address import normal_host, split_port
+from greenband.field.gat1049.session import Manner
 from greenband.field.inventory import Gat1049, Inventory, NtcipV2c, NtcipV3, load
 from greenband.plan.model import PlanSet, Provenance, StageTiming, TimingPlan
 
@@ -190,6 +191,24 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("controllers.2.platform", ["hangzhou"], "controllers.2 ('J08'): unknown platform 'a list'"),
         ("secrets", "~nobody-of-that-name/s.yaml", "secrets: '~nobody-of-that-name/s.yaml': "),
         ("controllers.2.address", "10.1.0.8", "unknown field of gat1049 'address'"),
+        ("controllers.2.timeout_s", "5", "controllers.2 ('J08'): unknown field of gat1049 'timeout_s'"),
+        ("controllers.2.retries", "5", "controllers.2 ('J08'): unknown field of gat1049 'retries'"),
+        (
+            "controllers.2.limits",
+            {"actions": "5"},
+            "unknown field of limits 'actions': choose from day_plans, events, patterns, schedule_rows",
+        ),
+        ("controllers.0.limits", {"rows": "5"}, "choose from actions, day_plans, events, patterns, schedule_rows"),
+        ("platforms.hangzhou.retries", "5", "platforms.hangzhou: unknown field of a platform 'retries'"),
+        ("platforms.hangzhou.framing", "bare", "platforms.hangzhou: unknown framing 'bare': choose from length, xml"),
+        ("platforms.hangzhou.all_numbers", "1", "unknown all_numbers '1': choose from 0, none"),
+        ("platforms.hangzhou.mode_object", "CrossState", "choose from CrossCtrlInfo, CrossModePlan"),
+        ("platforms.hangzhou.add_number", "1", "unknown add_number '1': choose from 0, own"),
+        ("platforms.hangzhou.absent", "1002", "platforms.hangzhou: absent: '1002': must be a valid tuple"),
+        ("platforms.hangzhou.absent", [["1002"]], "platforms.hangzhou: absent.0: a list: must be a valid string"),
+        ("platforms.hangzhou.at_once", "0", "platforms.hangzhou: at_once: '0': must be greater"),
+        ("platforms.hangzhou.heartbeat_s", "nan", "platforms.hangzhou: heartbeat_s: 'nan': must be a finite"),
+        ("platforms.hangzhou.timeout_s", "601", "platforms.hangzhou: timeout_s: '601': must be less than"),
         ("controllers", "", "controllers: is missing"),
         ("controllers", [], "controllers: a list: list should have at least 1 item"),
         ("controllers", "J06", "controllers: 'J06': must be a valid list"),
@@ -223,11 +242,32 @@ def test_one_engine_is_one_controllers(tmp_path: Path) -> None:
 
 def test_fields_stand_before_defaults_and_limits_each_for_itself(tmp_path: Path) -> None:
     data = with_first(address="10.1.0.6:1161", limits={"patterns": 16})
-    data["defaults"] |= {"port": 8161, "limits": {"patterns": 48, "events": 10}, "retries": 1}
+    data["defaults"] |= {"port": 8161, "limits": {"patterns": 48, "events": 10, "actions": 9}, "retries": 1}
+    data["controllers"][2]["limits"] = {"events": 11}
     first, second, behind = load(written(tmp_path, data)).controllers
     assert (first.device, second.device) == ("10.1.0.6:1161", "10.1.0.7:8161")
     assert (first.limits.patterns, first.limits.events, second.limits.patterns) == (16, 10, 48)
-    assert (behind.retries, behind.limits.events) == (1, 10)
+    assert isinstance(first, NtcipV3)
+    assert (first.retries, first.limits.actions) == (1, 9)
+    assert behind.limits.model_dump(exclude_none=True) == {"patterns": 48, "events": 11}
+    del data["controllers"][2]["limits"]
+    assert load(written(tmp_path, data))["J08"].limits.model_dump(exclude_none=True) == {"patterns": 48, "events": 10}
+
+
+def test_a_platform_speaks_as_it_is_said_to(tmp_path: Path) -> None:
+    behind = load(written(tmp_path, BASE))["J08"]
+    assert isinstance(behind, Gat1049)
+    usual = Manner().model_dump()
+    assert behind.platform.model_dump(include=set(usual)) == usual
+    other: dict[str, Any] = {"framing": "xml", "add_number": "0", "all_numbers": "none", "mode_object": "CrossCtrlInfo"}
+    other |= {"absent": ["1002", "SDE_NoData"], "at_once": "1", "heartbeat_s": "5", "timeout_s": "2.5"}
+    assert set(other) == set(usual)
+    data = copy.deepcopy(BASE)
+    data["platforms"]["hangzhou"] |= other
+    behind = load(written(tmp_path, data))["J08"]
+    assert isinstance(behind, Gat1049)
+    meant = other | {"absent": ("1002", "SDE_NoData"), "at_once": 1, "heartbeat_s": 5, "timeout_s": 2.5}
+    assert behind.platform.model_dump(include=set(usual)) == meant
 
 
 def test_values_are_the_texts_that_were_written(tmp_path: Path) -> None:

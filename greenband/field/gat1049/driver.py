@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Self
 from xml.etree import ElementTree as ET
 
-from greenband.errors import BadInput
+from greenband.errors import BadInput, GreenbandError, UnknownName
 from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
 from greenband.field.gat1049.objects import NUMBERS, kind_of, named, object_in, renumbered, same_but_number, steps
 from greenband.field.gat1049.session import Gat1049Session
@@ -42,6 +42,8 @@ REFERS = {"DayPlanParam": ("PeriodList/Period/PlanNo", "PlanParam"), SCHEDULE: (
 RELEASED = "00"
 NOT_RUNNING = {RELEASED: "is released from control", "11": "is off", "12": "shows all red", "13": "flashes"}
 STATES = {"Offline": "is offline", "Error": "has a fault"}
+LIMITS = {"PlanParam": "patterns", "DayPlanParam": "day_plans", SCHEDULE: "schedule_rows"}
+EVENTS = "events"
 BACK_OFF_S = (0.1, 0.2, 0.4, 0.8, 1.6)  # a connection that others break costs several
 UNDO_BACK_OFF_S = (0.2, 1.0)
 LOG = logging.getLogger(__name__)
@@ -72,10 +74,20 @@ def wanted(plans: PlanSet, signal: str, cross_id: str) -> Holding:
 
 
 class Gat1049Driver:
-    """A ``greenband.field.driver.Driver`` for one junction; its session may serve others too."""
+    """A ``greenband.field.driver.Driver`` for one junction; its session may serve others too.
 
-    def __init__(self, session: Gat1049Session, cross_id: str) -> None:
-        self._session, self._cross_id = session, cross_id
+    ``limits`` say how much the platform holds for the junction: ``patterns`` plans, ``day_plans`` with ``events``
+    switches each, and ``schedule_rows``. What is not there is not limited.
+
+    Raises:
+        BadInput: a limit has an unknown name.
+    """
+
+    def __init__(self, session: Gat1049Session, cross_id: str, limits: Mapping[str, int] | None = None) -> None:
+        self._session, self._cross_id, self._limits = session, cross_id, dict(limits or {})
+        for name in self._limits:
+            if name not in (known := (*LIMITS.values(), EVENTS)):
+                raise UnknownName("limit", name, known)
         self._unfinished: tuple[dict[str, str], dict[str, str]] | None = None  # held before, and wanted
 
     async def __aenter__(self) -> Self:
@@ -92,6 +104,7 @@ class Gat1049Driver:
         if any(kind_of(name) == SCHEDULE for name in target):
             target |= {name: "" for name in held if kind_of(name) == SCHEDULE and name not in target}
         self._check_references(held | target, target)
+        self._check_limits(held, target)
         return Holding({name: held.get(name, "") for name in target}), Holding(target)
 
     async def everything(self) -> Holding:
@@ -112,7 +125,7 @@ class Gat1049Driver:
         try:
             await self._bring(before, target)
             await self._compare(before, target)
-        except FieldError as error:
+        except Exception as error:  # noqa: BLE001 - a fault of the program leaves a mixture too
             await self._take_back(error)
         self._unfinished = None
 
@@ -213,6 +226,19 @@ class Gat1049Driver:
                         f"junction {self._cross_id}: {name} calls for {kind}.{found.text}, which is not there"
                     )
 
+    def _check_limits(self, held: Iterable[str], target: Mapping[str, str]) -> None:
+        """That there is room for it, also while it is written: rows that go are deleted last."""
+        there = {*held, *(name for name, text in target.items() if text)}
+        for kind, limit in LIMITS.items():
+            self._check_limit(limit, sum(kind_of(name) == kind for name in there), f"{kind} there with this plan")
+        for name, text in target.items():
+            if text and kind_of(name) == "DayPlanParam":
+                self._check_limit(EVENTS, len(ET.fromstring(text).findall("PeriodList/Period")), f"switches of {name}")
+
+    def _check_limit(self, limit: str, count: int, what: str) -> None:
+        if count > (most := self._limits.get(limit, count)):
+            raise Refused(f"junction {self._cross_id}: {what}: {count}, and the inventory's limit of {limit} is {most}")
+
     async def _held(self, kinds: Iterable[str]) -> dict[str, str]:
         """Everything of these kinds that the platform holds for the junction."""
         held: dict[str, str] = {}
@@ -287,11 +313,18 @@ class Gat1049Driver:
             and any(kind_of(name) == ET.fromstring(own).tag and same_but_number(text, own) for own in added)
         ]
 
-    async def _take_back(self, error: FieldError) -> NoReturn:
-        LOG.warning("taking back what was written: %s", error)
+    async def _take_back(self, error: Exception) -> NoReturn:
+        why = self._told_of(error)
+        LOG.warning("taking back what was written: %s", why)
         if (failure := await self._undone()) is not None:
-            raise Unclear(f"{error}; it is not known what of it is held now: {failure}") from error
-        raise Refused(f"{error}; all is as it was before") from error
+            raise Unclear(f"{why}; it is not known what of it is held now: {failure}") from error
+        raise Refused(f"{why}; all is as it was before") from error
+
+    def _told_of(self, error: Exception) -> str:
+        """What went wrong; of a fault of the program, its kind too."""
+        if isinstance(error, GreenbandError):
+            return str(error)
+        return self._session.said(f"junction {self._cross_id}: {type(error).__name__}: {error}")
 
     async def _undone(self) -> FieldError | None:
         """Bring back what was held before the write, and read it; what stood in the way, if it could not be."""
@@ -311,6 +344,8 @@ class Gat1049Driver:
                     continue
             except FieldError as error:
                 failure = error
+            except Exception as error:  # noqa: BLE001 - what brought the write down may do so here
+                failure = Unclear(self._told_of(error))
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
         return failure

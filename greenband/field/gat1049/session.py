@@ -20,7 +20,7 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from xml.etree import ElementTree as ET
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -38,7 +38,7 @@ from greenband.field.gat1049.wire import (
 )
 from greenband.formats.gat1049_message import MAX_CHARACTERS, NO_XML, node
 
-__all__ = ["Gat1049Session", "Platform"]
+__all__ = ["Gat1049Session", "Manner", "Platform"]
 
 LOGOUT_S = 2.0
 BACK_OFF_S = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -52,30 +52,43 @@ class Broken(Unreachable):
     """The connection that all share broke, perhaps through no fault of this junction."""
 
 
-class Platform(BaseModel):
-    """Where a signal platform is, and how it speaks; the settings with choices are unofficial.
+class Manner(BaseModel):
+    """How a signal platform speaks; the settings with choices are unofficial.
 
     Times are seconds. The defaults of the choices are the reference code's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    host: str = Field(min_length=1, max_length=253)
-    port: int = Field(default=9999, ge=1, le=65535)
-    user: SecretStr
-    password: SecretStr
-    timeout_s: float = Field(default=10, gt=0, le=600, description="for connecting, and for each answer")
-    heartbeat_s: float = Field(default=30, gt=0, le=3600, description="of silence before a heartbeat is pushed")
+    timeout_s: float = Field(
+        default=10, gt=0, le=600, allow_inf_nan=False, description="for connecting, and for each answer"
+    )
+    heartbeat_s: float = Field(
+        default=30, gt=0, le=3600, allow_inf_nan=False, description="of silence before a heartbeat is pushed"
+    )
     at_once: int = Field(default=16, ge=1, le=1000, description="requests under way; 1 for a platform that takes turns")
     framing: Framing = Field(default="length", description="four bytes of length before a message, or bare XML")
-    all_numbers: Literal["0", ""] = Field(default="0", description="No of a TSCCmd that asks for all objects")
+    all_numbers: Literal["0", "none"] = Field(
+        default="0", description="No of a TSCCmd that asks for all objects; none leaves it empty"
+    )
     mode_object: Literal["CrossModePlan", "CrossCtrlInfo"] = Field(
         default="CrossModePlan", description="what to ask for to learn how a junction runs"
     )
     add_number: Literal["own", "0"] = Field(
         default="own", description="what to add goes with the number it is to have, or with 0; either is checked"
     )
-    absent: tuple[str, ...] = Field(default=("1002",), description="error types that mean: there is no such object")
+    absent: tuple[Annotated[str, Field(min_length=1, max_length=50)], ...] = Field(
+        default=("1002",), description="error types that mean: there is no such object"
+    )
+
+
+class Platform(Manner):
+    """Where a signal platform is, as whom it is spoken to, and how it speaks."""
+
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(default=9999, ge=1, le=65535)
+    user: SecretStr
+    password: SecretStr
 
     @field_validator("user", "password")
     @classmethod
@@ -88,6 +101,9 @@ class Platform(BaseModel):
 class Gat1049Session:
     """A session, entered by each of its users (``async with session``); see the module.
 
+    All that belongs to an event loop is made when the first user enters and dropped when the last one leaves, so that
+    the session may be entered again in another loop.
+
     Raises, on entering:
         Unreachable: no answer, or not in time.
         Refused: the platform does not accept the login, or answers what makes no sense.
@@ -96,13 +112,15 @@ class Gat1049Session:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self._users = 0
-        self._room = asyncio.Semaphore(platform.at_once)
+        self._room: asyncio.Semaphore | None = None  # of the loop that runs; None while nobody is in
         self._link: _Link | None = None
         self._joining: asyncio.Task[_Link] | None = None
         # A random start, so that what was recorded in another session answers nothing in this one.
         self._numbers = itertools.count(secrets.randbelow(1_000_000))
 
     async def __aenter__(self) -> Self:
+        if self._room is None:
+            self._room = asyncio.Semaphore(self.platform.at_once)
         self._users += 1
         try:
             await self._linked()
@@ -123,7 +141,8 @@ class Gat1049Session:
             Unreachable: no answer.
             Refused: the platform refuses, or answers what makes no sense.
         """
-        wanted = node("TSCCmd", node("ObjName", kind), node("ID", cross_id), node("No", self.platform.all_numbers))
+        number = "" if self.platform.all_numbers == "none" else self.platform.all_numbers
+        wanted = node("TSCCmd", node("ObjName", kind), node("ID", cross_id), node("No", number))
         about, tries = f"{kind} of {cross_id}", 0
         for pause_s in BACK_OFF_S:
             try:
@@ -158,7 +177,7 @@ class Gat1049Session:
         return " ".join(NO_XML.sub(" ", text).split())[:300]
 
     async def _ask(self, name: Literal["Get", "Set"], content: ET.Element, about: str) -> tuple[ET.Element, ...]:
-        async with self._room:
+        async with self._opened():
             link = await self._linked()
             answer = await self._request(link, name, content, about)
             if _error_type(answer) == EXPIRED:  # nothing was carried out, so it may be sent again
@@ -184,8 +203,14 @@ class Gat1049Session:
         except (Unreachable, Garbled) as error:
             raise type(error)(self.said(f"{about}: {error}")) from None
 
+    def _opened(self) -> asyncio.Semaphore:
+        if self._room is None:
+            raise Unreachable(f"platform {self.platform.host} port {self.platform.port}: the session is not open")
+        return self._room
+
     async def _linked(self) -> _Link:
         """The connection; where it is broken, one attempt to make it anew serves all who wait."""
+        self._opened()
         if self._link is not None and self._link.closed is None:
             return self._link
         if self._joining is None or self._joining.done():
@@ -228,7 +253,7 @@ class Gat1049Session:
         if self._users:
             return
         link, joining = self._link, self._joining
-        self._link = self._joining = None
+        self._link = self._joining = self._room = None
         if joining is not None and not joining.done():
             joining.cancel()
         elif joining is not None and not joining.cancelled() and joining.exception() is None:

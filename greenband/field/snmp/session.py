@@ -39,7 +39,7 @@ REPORTABLE = 4  # a bit of msgFlags, beside SIGNED and ENCRYPTED
 MAX_MESSAGE = 65507
 ID_BITS = 31
 MIN_PASSWORD = 8
-MAX_WAIT_S = 30.0
+MAX_WAIT_S = 30.0  # for a further try, unless the first one already waits longer
 MAX_CLOCK_CORRECTIONS = 3  # in one request
 REPORTS = "1.3.6.1.6.3.15.1.1"
 NOT_IN_TIME, UNKNOWN_ENGINE = f"{REPORTS}.2.0", f"{REPORTS}.4.0"
@@ -97,8 +97,8 @@ class Access:
     """Where and as whom an agent is spoken to; secrets are in no text of it.
 
     ``engine`` is the identity of the controller's SNMP engine, if the inventory knows it. ``timeout_s`` is for the
-    first try, each further one waits twice as long. ``pause_s`` is the least time from one request to the next, for
-    agents that are easily overrun.
+    first try, each further one waits twice as long, up to ``MAX_WAIT_S``. ``pause_s`` is the least time from one
+    request to the next, for agents that are easily overrun.
     """
 
     host: str
@@ -299,7 +299,8 @@ class SnmpSession:
             for request.tries in range(1, tries + 1):
                 await self._paused()
                 self._send(request)
-                wait_s = min(MAX_WAIT_S, self.access.timeout_s * 2 ** (request.tries - 1))
+                first_s = self.access.timeout_s
+                wait_s = min(max(MAX_WAIT_S, first_s), first_s * 2 ** (request.tries - 1))
                 await asyncio.wait((request.answer,), timeout=wait_s)
                 if request.answer.done():
                     return request.answer.result()

@@ -365,6 +365,88 @@ def test_a_write_that_is_broken_off_is_taken_back() -> None:
     assert run(work, faults={ID: Faults(latency_s=0.005)}) == OLD
 
 
+class Brittle(Gat1049Session):
+    """A session in which the program fails at some commands, the first being 1."""
+
+    fails_at: range = range(0)
+    commands = 0
+
+    async def set(self, command: ET.Element, about: str) -> tuple[ET.Element, ...]:
+        self.commands += 1
+        if self.commands in self.fails_at:
+            raise RuntimeError(f"a fault of the program about {PASSWORD}")
+        return await super().set(command, about)
+
+
+@pytest.mark.parametrize("fails_at", [range(1, 2), range(3, 4), range(5, 6)])
+def test_a_write_that_a_fault_of_the_program_ends_is_taken_back_and_said(fails_at: range) -> None:
+    async def work(stand_in: PlatformStandIn, session: Gat1049Session) -> Holding:
+        brittle = Brittle(session.platform)
+        brittle.fails_at = fails_at
+        async with Gat1049Driver(brittle, ID) as driver:
+            _, target = await driver.prepared(NEW)
+            with pytest.raises(Refused, match=r"RuntimeError: a fault .* \*\*\*; all is as it was before") as error:
+                await driver.write(target)
+            assert isinstance(error.value.__cause__, RuntimeError)
+            assert stand_in.sets[ID] >= fails_at[0] - 1
+            await driver.release()
+        return held(stand_in)
+
+    assert run(work) == OLD
+
+
+def test_a_fault_of_the_program_that_keeps_a_write_from_being_taken_back_is_unclear_until_it_is() -> None:
+    async def work(stand_in: PlatformStandIn, session: Gat1049Session) -> Holding:
+        brittle = Brittle(session.platform)
+        brittle.fails_at = range(3, 1000)
+        async with Gat1049Driver(brittle, ID) as driver:
+            _, target = await driver.prepared(NEW)
+            with pytest.raises(Unclear, match=r"RuntimeError: .*; it is not known what of it is held now: .*RuntimeEr"):
+                await driver.write(target)
+            with pytest.raises(Unclear, match="RuntimeError"):
+                await driver.release()
+            assert held(stand_in) not in (OLD, NEW)
+            brittle.fails_at = range(0)
+            await driver.release()
+        return held(stand_in)
+
+    assert run(work) == OLD
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"patterns": 2}, "PlanParam there with this plan: 3, and the inventory's limit of patterns is 2"),
+        ({"day_plans": 1}, "DayPlanParam there with this plan: 2, and .* day_plans is 1"),
+        ({"events": 1}, r"switches of DayPlanParam.1: 2, and .* events is 1"),
+        ({"schedule_rows": 7}, "ScheduleParam there with this plan: 8, and .* schedule_rows is 7"),
+        ({"patterns": 3, "day_plans": 2, "events": 2, "schedule_rows": 8}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_more_than_the_platform_holds_is_not_sent(limits: dict[str, int], said: str | None) -> None:
+    """Of the schedule also while it is written, as rows that go are deleted last."""
+
+    async def work(stand_in: PlatformStandIn, session: Gat1049Session) -> None:
+        last = {"ScheduleParam.8": OLD.objects["ScheduleParam.7"].replace("<ScheduleNo>7<", "<ScheduleNo>8<")}
+        stand_in.hold(ID, {**OLD.objects, **last})
+        async with Gat1049Driver(session, ID, limits) as driver:
+            if said is None:
+                _, target = await driver.prepared(NEW)
+                assert target.objects["ScheduleParam.8"] == ""
+            else:
+                with pytest.raises(Refused, match=said):
+                    await driver.prepared(NEW)
+
+    run(work)
+
+
+def test_limits_that_there_are_not_are_bad_input() -> None:
+    session = Gat1049Session(Platform(host="h", user=USER, password=PASSWORD))  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="unknown limit 'actions': choose from "):
+        Gat1049Driver(session, ID, {"actions": 1})
+
+
 def test_what_another_process_left_half_done_is_completed() -> None:
     async def work(stand_in: PlatformStandIn, session: Gat1049Session) -> Holding:
         for sets in (2, 4):

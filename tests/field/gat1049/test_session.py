@@ -188,6 +188,31 @@ def test_at_once_bounds_what_is_under_way() -> None:
     talk(server, work, at_once=2)
 
 
+def test_a_session_is_for_any_loop_that_comes_and_for_none_once_it_is_left() -> None:
+    """More users than have room at once, twice, as reading and writing run in loops of their own."""
+    sessions: list[Gat1049Session] = []
+
+    async def work() -> None:
+        async with ByHand() as server:
+            sessions.append(session := sessions[0] if sessions else Gat1049Session(platform(server.port, at_once=1)))
+            session.platform = platform(server.port, at_once=1)
+            async with asyncio.timeout(10):
+                assert await asyncio.gather(*(get(session) for _ in range(5))) == [()] * 5
+            with pytest.raises(Unreachable, match=f"port {server.port}: the session is not open"):
+                await session.get("PlanParam", ID)
+            assert len(server.named("Login")) == len(server.named("Logout"))
+
+    for _ in range(3):
+        asyncio.run(work())
+
+
+@pytest.mark.parametrize(("setting", "sent"), [("0", "0"), ("none", "")])
+def test_how_all_objects_are_asked_for_is_a_setting(setting: str, sent: str) -> None:
+    server = ByHand()
+    talk(server, get, all_numbers=setting)
+    assert server.named("Get")[0].findtext("Body/Operation/TSCCmd/No") == sent
+
+
 def test_pushes_old_answers_and_requests_are_dropped() -> None:
     old: list[bytes] = []
 

@@ -305,6 +305,15 @@ def test_nobody_there() -> None:
         get(replace(access(1), host="no-such-host.invalid"), NUMBER)
 
 
+def test_patience_of_the_inventory_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What further tries wait at most does not hold for the first one, and they do not wait less than it."""
+    monkeypatch.setattr("greenband.field.snmp.session.MAX_WAIT_S", 0.05)
+    with pytest.raises(Unreachable, match=r"no answer in 2 tries over 0.[4567] s"):
+        get(access(1, timeout_s=0.2, retries=1), NUMBER)
+    with pytest.raises(Unreachable, match=r"no answer in 4 tries over 0.[12] s"):
+        get(access(1, timeout_s=0.02, retries=3), NUMBER)
+
+
 def test_reading_is_repeated_and_setting_is_not(agent: Agent) -> None:
     lost = {"answers": 0}
 
