@@ -48,7 +48,7 @@ FLASHING = 14  # as what number a junction flashes
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "BACK_OFF_S", (0.02, 0.05, 0.1))
-    monkeypatch.setattr(driver, "UNDO_BACK_OFF_S", (0.05,))
+    monkeypatch.setattr(driver, "UNDO_BACK_OFF_S", (0.05, 0.2))  # as often as in earnest: others break the connection
     monkeypatch.setattr(session, "TRIES", 2)
 
 
