@@ -25,7 +25,7 @@ def train(where: Path, tiny: Path, *words: str) -> subprocess.CompletedProcess[s
     short = ["processes=1", "validation.seeds='1000'", "validation.every_steps=16", "validation.jobs=1", "steps=16"]
     agent = ["agent.n_steps=16", "agent.batch_size=16", "agent.n_epochs=1"]
     command = [*PROGRAM, "-m", f"scenario={tiny}", *short, *agent, *words]
-    return subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=600, check=False)
 
 
 def runs(where: Path) -> list[Path]:
