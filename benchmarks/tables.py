@@ -21,6 +21,7 @@ from baselines import arguments, interval_text, kept, measured
 from reference import RESULTS, section
 
 from greenband import formats
+from greenband.cli.plan import Order
 from greenband.cli.plan import run as make_plan
 from greenband.evaluation import Result
 from greenband.evaluation.statistics import paired_difference
@@ -35,7 +36,8 @@ def main() -> None:
     options = parser.parse_args()
     if not options.plan.is_file():
         made = Path("runs", "benchmarks", "tables")
-        make_plan(options.policy, options.scenario, made, options.periods, None, "1000:1001", options.jobs)
+        seeds = "1000:1001"
+        make_plan(Order(options.policy, options.scenario, made, options.periods, compare=seeds, jobs=options.jobs))
         shutil.copyfile(made / "plan.json", options.plan)
     before = kept(RESULTS / f"{options.scenario}.md")
     plans = formats.read_plan(options.plan)

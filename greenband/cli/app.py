@@ -268,8 +268,8 @@ def plan(
     from greenband.cli import kinds
     from greenband.cli import plan as command
 
-    settings = (subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify, plans)
-    if not (command.run(*settings) if kind == "fixed" else kinds.run(kind, *settings)):
+    order = command.Order(subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify, plans)
+    if not (command.run(order) if kind == "fixed" else kinds.run(kind, order)):
         raise typer.Exit(1)
 
 

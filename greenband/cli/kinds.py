@@ -10,7 +10,7 @@ from rich.markup import escape
 from greenband import registry
 from greenband.cli.common import announced, err, periods_of, processes
 from greenband.cli.evaluate import compare
-from greenband.cli.plan import REPLAYED, SEARCHED, replayed, searched, verified, with_budget
+from greenband.cli.plan import REPLAYED, SEARCHED, Order, replayed, searched, verified, with_budget
 from greenband.cli.table import show
 from greenband.errors import BadInput, UnknownName
 from greenband.evaluation import Subject, parse_seeds, resolve, save
@@ -36,46 +36,33 @@ FILES = {
 LEVELS = (0.7, 1.2)  # factors on the flows of a period whose plans join its own in a library
 
 
-def run(
-    kind: str,
-    subject: str,
-    scenario: str,
-    out: Path,
-    period: str,
-    seeds: str | None,
-    compare_on: str,
-    jobs: int,
-    budget: int | None = None,
-    trust: bool = False,
-    verify: bool = False,
-    most: int | None = None,
-) -> bool:
+def run(kind: str, order: Order) -> bool:
     """Write the tables into ``out``, then compare existing plan, subject and them; ``results.json`` too.
 
     Returns whether SUMO showed the fixed plan as exported, if that was asked.
     """
-    kinds, numbers = _kinds(kind), parse_seeds(compare_on)
-    if verify and "fixed" not in kinds:
+    kinds, numbers = _kinds(kind), parse_seeds(order.compare)
+    if order.verify and "fixed" not in kinds:
         raise BadInput("--verify: only fixed plans have times to hold SUMO against; add fixed to --kind")
-    found, jobs = registry.scenario(scenario), processes(jobs)
-    periods, named = periods_of(found, period), with_budget(resolve(subject, trust), budget)
-    if most is not None or any(found.period(name).plans for name in periods):
+    found, jobs, budget = registry.scenario(order.scenario), processes(order.jobs), order.budget
+    periods, named = periods_of(found, order.period), with_budget(resolve(order.subject, order.trust), budget)
+    if order.most is not None or any(found.period(name).plans for name in periods):
         raise BadInput(f"--kind {kind}: only fixed plans are made of a whole day; name periods, without --plans")
     if isinstance(named.make(), Planner):
-        tables, shown = _planned(kinds, named, found, periods, seeds, jobs), []
+        tables, shown = _planned(kinds, named, found, periods, order.seeds, jobs), []
     else:
-        on = parse_seeds(seeds or REPLAYED)
+        on = parse_seeds(order.seeds or REPLAYED)
         tables = _distilled(kinds, named, found, periods, on, jobs, SEARCHED if budget is None else budget)
-        shown = [named] if subject != "existing" else []
-    made = [resolve(str(_written(tables[name], out / FILES[name]))) for name in kinds]
+        shown = [named] if order.subject != "existing" else []
+    made = [resolve(str(_written(tables[name], order.out / FILES[name]))) for name in kinds]
     results = [compare([resolve("existing"), *shown, *made], found, name, numbers, jobs) for name in periods]
     for result in results:
         show(result)
         for loss in losses(result, shown[0].name, [table.name for table in made]) if shown else ():
             err.print(escape(str(loss)), soft_wrap=True)
-    save(results, out / "results.json")
+    save(results, order.out / "results.json")
     fixed = tables.get("fixed")
-    return not (verify and isinstance(fixed, PlanSet)) or verified(fixed, found)
+    return not (order.verify and isinstance(fixed, PlanSet)) or verified(fixed, found)
 
 
 def _kinds(text: str) -> list[str]:

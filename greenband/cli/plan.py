@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +31,7 @@ from greenband.plan.model import PlanSet
 from greenband.plan.planner import Planner, plan_set
 from greenband.scenario import Scenario
 
-__all__ = ["make_plans", "replayed", "run", "searched", "verified", "with_budget"]
+__all__ = ["Order", "make_plans", "replayed", "run", "searched", "verified", "with_budget"]
 
 REPLAYED = "10000:10004"  # training seeds from which a plan is distilled, by default
 DAY_REPLAYED = "10000"  # those of a whole day, which is long
@@ -43,25 +43,31 @@ MAX_CYCLE_S = 120  # s, of the green wave that is a start of the search too
 MAINLINE = 0.1  # s of delay that 1 s/km on the main road counts as where plans are chosen
 
 
-def run(
-    subject: str,
-    scenario: str,
-    out: Path,
-    period: str,
-    seeds: str | None,
-    compare_on: str,
-    jobs: int,
-    budget: int | None = None,
-    trust: bool = False,
-    verify: bool = False,
-    most: int | None = None,
-) -> bool:
+@dataclass(frozen=True)
+class Order:
+    """What to make tables of, as it was typed; ``compare`` are seeds, ``most`` the plans of a whole day."""
+
+    subject: str
+    scenario: str
+    out: Path
+    period: str = "all"
+    seeds: str | None = None
+    compare: str = "0:4"
+    jobs: int = 0
+    budget: int | None = None
+    trust: bool = False
+    verify: bool = False
+    most: int | None = None
+
+
+def run(order: Order) -> bool:
     """Write ``plan.json`` into ``out``, then compare existing plan, subject and that file; ``results.json`` too.
 
     Returns whether SUMO showed what was exported, if that was asked.
     """
-    found, jobs, numbers = registry.scenario(scenario), processes(jobs), parse_seeds(compare_on)
-    periods, named = periods_of(found, period), with_budget(resolve(subject, trust), budget)
+    subject, seeds, budget, most = order.subject, order.seeds, order.budget, order.most
+    found, jobs, numbers = registry.scenario(order.scenario), processes(order.jobs), parse_seeds(order.compare)
+    periods, named = periods_of(found, order.period), with_budget(resolve(subject, order.trust), budget)
     planner, whole = named.make(), any(found.period(name).plans for name in periods)
     if most is not None and (not whole or isinstance(planner, Planner)):
         reason = f"{subject} makes plans of its own" if whole else "name a whole day, such as --period day"
@@ -82,7 +88,7 @@ def run(
         plans = searched(plans, found, SEARCHED if budget is None else budget, jobs)
         shown = [named] if subject != "existing" else []
     plans = described(plans, found)
-    path = formats.write(plans, "json", out).all()[0]
+    path = formats.write(plans, "json", order.out).all()[0]
     err.print(f"plan {plans.content_hash[:12]} in {path}", soft_wrap=True)
     err.print(plans.provenance.note, soft_wrap=True)
     if whole:
@@ -93,9 +99,9 @@ def run(
         show(result)
         for loss in losses(result, shown[0].name, [subjects[-1].name]) if shown else ():
             err.print(str(loss), soft_wrap=True, markup=False)
-    save(results, out / "results.json")
-    err.print(f"  greenband export {path} --format all --out {out / 'tables'}", soft_wrap=True)
-    return not verify or verified(plans, found)
+    save(results, order.out / "results.json")
+    err.print(f"  greenband export {path} --format all --out {order.out / 'tables'}", soft_wrap=True)
+    return not order.verify or verified(plans, found)
 
 
 def verified(plans: PlanSet, scenario: Scenario) -> bool:
