@@ -36,9 +36,10 @@ from greenband.plan.rules import load_profile, load_waivers
 
 __all__ = ["Options", "Rules", "pull", "push", "rollback", "try_out", "verify"]
 
-MOST_LINES = 12  # of changes at one controller
+MOST_LINES = 12  # of changes at one controller, where somebody is to read them before they agree
 LAST = "last"
 DECLINED = "nobody agreed"
+TOUCHED = (Result.DONE, Result.UNCLEAR, Result.BROKEN)
 Found = TypeVar("Found")
 
 
@@ -166,7 +167,8 @@ def try_out(
     if dry_run:
         looking = Trials(_Nothing(), options.parallel)
         found = _run(looking, looking.look(targets, trial, by_schedule), "reading", len(targets))
-        return _shown(desk, plans, found)
+        _print_trial(trial, found)
+        return _dry(desk, found)
     with desk.records.lock("trial"), desk.records.journal(desk.secrets) as journal:
         _nothing_open(desk.records, options)
         batch = desk.records.new_batch("trial", plans)
@@ -176,7 +178,7 @@ def try_out(
         outcomes: dict[str, Outcome] = {}
         if not yes:
             found = _run(runner, runner.look(targets, trial, by_schedule), "reading", len(targets))
-            _print_changes(desk, plans, found)
+            _print_trial(trial, found)
             ready, outcomes = _parted(found)
             question = f"Run plan {trial.period} for {trial.minutes} min at {counted(len(ready), 'controller')}?"
             if not ready or runner.stopped or not _asked(question):
@@ -203,7 +205,7 @@ def verify(path: Path, options: Options, scenario: str | None) -> bool:
         batch = desk.records.new_batch("verify", plans)
         runner = Batch(desk.keeper(journal, batch, "verify", plans.content_hash), options.parallel)
         outcomes = _run(runner, runner.compare(targets), "comparing", len(targets))
-        _print_changes(desk, plans, dict(_differing(targets, outcomes)))
+        _print_changes(desk, plans, dict(_differing(outcomes)), "differ, from what it holds to what it should")
         return _summary(desk, outcomes, batch, journal)
 
 
@@ -287,7 +289,11 @@ def _looked(options: Options, targets: Sequence[Target]) -> dict[str, Prepared |
 
 def _shown(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepared | Outcome]) -> bool:
     """What would change; whether every controller could be read."""
-    _print_changes(desk, plans, found)
+    _print_changes(desk, plans, found, most=None)
+    return _dry(desk, found)
+
+
+def _dry(desk: Desk, found: Mapping[str, Prepared | Outcome]) -> bool:
     _, failed = _parted(found)
     err.print("dry run: nothing was written")
     return _told(desk, failed) if failed else True
@@ -369,12 +375,11 @@ def _resumed(desk: Desk, options: Options, resume: str | None, *, yes: bool, dry
         return well or _advised(left.batch, outcomes, options)
 
 
-def _differing(targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Iterator[tuple[str, Prepared]]:
-    """What a download would change where something differs; rows that it would clear are left out."""
-    for target in targets:
-        outcome = outcomes[target.junction]
-        if outcome.result is Result.DIFFERS and outcome.after is not None:
-            yield target.junction, Prepared(outcome.after, Holding({**outcome.after.objects, **target.wanted.objects}))
+def _differing(outcomes: Mapping[str, Outcome]) -> Iterator[tuple[str, Prepared]]:
+    """What a download would change where something differs."""
+    for name, outcome in outcomes.items():
+        if outcome.after is not None and outcome.wanted is not None:
+            yield name, Prepared(outcome.after, outcome.wanted)
 
 
 def _advised(batch: str, outcomes: Mapping[str, Outcome], options: Options) -> bool:
@@ -383,7 +388,8 @@ def _advised(batch: str, outcomes: Mapping[str, Outcome], options: Options) -> b
         return False
     about = f"{batch} {options.as_typed}"
     err.print(f"to try the others again: greenband field push --resume {about}", markup=False, soft_wrap=True)
-    err.print(f"to bring all back: greenband field rollback {about}", markup=False, soft_wrap=True)
+    if any(outcome.result in TOUCHED for outcome in outcomes.values()):
+        err.print(f"to bring all back: greenband field rollback {about}", markup=False, soft_wrap=True)
     return False
 
 
@@ -421,18 +427,38 @@ def _run(runner: Batch, work: Coroutine[None, None, dict[str, Found]], label: st
         return asyncio.run(work)
 
 
-def _print_changes(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepared | Outcome]) -> None:
+def _print_trial(trial: Trial, found: Mapping[str, Prepared | Outcome]) -> None:
+    """What each controller is to run meanwhile. The rows that this takes say nothing to a person."""
+    ends = datetime.datetime.now() + datetime.timedelta(minutes=trial.minutes)
+    for name, one in found.items():
+        if isinstance(one, Prepared):
+            plan = trial.plans.plans[trial.period][name]
+            greens = ", ".join(f"{stage.name or stage.stage + 1} {stage.go_s} s" for stage in plan.stages)
+            err.print(
+                f"{name}: plan {trial.period} until about {ends:%H:%M}", style="bold", markup=False, soft_wrap=True
+            )
+            about = f"  cycle {plan.cycle_s} s, offset {plan.offset_s} s; greens: {greens}"
+            err.print(about, markup=False, soft_wrap=True)
+
+
+def _print_changes(
+    desk: Desk,
+    plans: PlanSet | None,
+    found: Mapping[str, Prepared | Outcome],
+    doing: str = "to change",
+    most: int | None = MOST_LINES,
+) -> None:
     for name, plan in found.items():
         if not isinstance(plan, Prepared):
             continue
         lines = described(plan, desk.controllers[name], plans)
         objects = counted(len(plan.changes), "object")
-        about = f"{name}: {f'{objects} to change' if lines else 'nothing differs'}"
+        about = f"{name}: {f'{objects} {doing}' if lines else 'nothing differs'}"
         err.print(about, style="bold", soft_wrap=True, markup=False)
-        for line in lines[:MOST_LINES]:
+        for line in lines[:most]:
             err.print(f"  {line}", markup=False, soft_wrap=True)
-        if len(lines) > MOST_LINES:
-            err.print(f"  and {counted(len(lines) - MOST_LINES, 'more change')}")
+        if most is not None and len(lines) > most:
+            err.print(f"  and {counted(len(lines) - most, 'more change')}; --dry-run shows all")
 
 
 def _summary(desk: Desk, outcomes: Mapping[str, Outcome], batch: str, journal: Journal) -> bool:

@@ -68,7 +68,7 @@ def _show(batch: str, entries: Sequence[Entry], steps: bool) -> None:
     shown = entries if steps else sorted(last.values(), key=lambda one: one.id)
     first = entries[0]
     err.print(f"{batch} by {first.who}, {first.at[:10]} (UTC)", style="bold", markup=False, soft_wrap=True)
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for column in ("id", "at", "junction", "step", "before", "after"):
         table.add_column(column, no_wrap=True)
     table.add_column("result", overflow="fold")

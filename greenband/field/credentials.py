@@ -42,7 +42,7 @@ class Reference(BaseModel):
             [(kind, name)] = value.items()
             if isinstance(name, str) and ((kind == "env" and name.isidentifier()) or (kind == "secret" and name)):
                 return value
-        raise PydanticCustomError("reference", "no secret has a place here: write {{env: NAME}} or {{secret: name}}")
+        raise PydanticCustomError("reference", "no secret has a place here: write {env: NAME} or {secret: name}")
 
 
 class Secrets:

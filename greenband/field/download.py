@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from greenband.field.driver import Driver, FieldError, Unreachable
+from greenband.field.driver import Driver, FieldError, TakenBack, Unreachable
 from greenband.field.holding import Holding
 
 __all__ = ["Outcome", "Patience", "Prepared", "Result", "applied", "compared", "prepared", "restored", "resumed"]
@@ -36,11 +36,15 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result, why it is not the wanted one, and what the controller held in the end where that is known."""
+    """The result, why it is not the wanted one, and what the controller held in the end where that is known.
+
+    ``wanted`` is what a comparison held that against.
+    """
 
     result: Result
     detail: str = ""
     after: Holding | None = None
+    wanted: Holding | None = None
 
     @property
     def well(self) -> bool:
@@ -97,7 +101,7 @@ async def compared(driver: Driver, wanted: Holding) -> Outcome:
     """
     found = await prepared(driver, wanted)
     if found.changes:
-        return Outcome(Result.DIFFERS, _first(found.target, found.before), found.before)
+        return Outcome(Result.DIFFERS, _first(found.target, found.before), found.before, found.target)
     return await _running(driver, Result.HELD, found.target)
 
 
@@ -113,7 +117,10 @@ async def applied(driver: Driver, plan: Prepared, patience: Patience) -> Outcome
     except Unreachable as error:
         return Outcome(Result.UNREACHABLE, str(error), plan.before)
     except FieldError as error:
-        return await _settled(driver, plan, patience, str(error))
+        outcome = await _settled(driver, plan, patience, str(error))
+        if isinstance(error, TakenBack) and outcome.result is Result.UNCHANGED:
+            return replace(outcome, result=Result.ROLLED_BACK)
+        return outcome
     return await _judged(driver, plan, patience, "read back")
 
 

@@ -26,6 +26,10 @@ class Refused(FieldError):
     """The controller, or who answers for it, said no, or answered what makes no sense. Nothing was changed by it."""
 
 
+class TakenBack(Refused):
+    """The controller said no after something was written; that was written back, and read."""
+
+
 class Unclear(FieldError):
     """It is not known whether a write took effect: the controller must be read again before anything is done."""
 

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput
+from greenband.field.connections import wanted
 from greenband.field.controllers import Controller, Gat1049
 from greenband.field.download import Prepared
 from greenband.field.holding import Difference, Holding
@@ -21,17 +22,29 @@ NUMBERED = {"StageTiming": "StageNo", "Period": "StartTime"}  # by which those o
 
 
 def described(plan: Prepared, controller: Controller, plans: PlanSet | None) -> list[str]:
-    """The changes, as those of plans where it can be read as such with the help of ``plans``, else object by object."""
+    """The changes, as those of plans where it can be read as such with the help of ``plans``, else object by object.
+
+    Objects that the plans do not have are what stands in their way; these are told one by one after the rest.
+    """
     if not plan.changes:
         return []
     try:
         if plans is None:
             raise BadInput("there is nothing to tell stages by")
-        before, after = (held_plans(holding, controller, plans) for holding in (plan.before, plan.target))
+        own = wanted(plans, controller).objects.keys() & plan.target.objects.keys()
+        parts = [Holding({name: text for name, text in one.objects.items() if name in own}) for one in _both(plan)]
+        before, after = (held_plans(holding, controller, plans) for holding in parts)
     except BadInput:
         return [line for one in plan.before.differences(plan.target) for line in _object(one)]
     found = [f"{change.plan} {change.text}".strip() for change in changes(before, after)]
-    return found or [f"{len(plan.changes)} objects that no plan shows, such as {next(iter(plan.changes.objects))}"]
+    rest = [one for one in plan.before.differences(plan.target) if one.name not in own]
+    if not (found or rest):
+        return [f"{len(plan.changes)} objects that no plan shows, such as {next(iter(plan.changes.objects))}"]
+    return found + [line for one in rest for line in _object(one)]
+
+
+def _both(plan: Prepared) -> tuple[Holding, Holding]:
+    return plan.before, plan.target
 
 
 def held_plans(holding: Holding, controller: Controller, like: PlanSet) -> PlanSet:

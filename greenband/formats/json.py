@@ -57,7 +57,10 @@ def read_table(path: Path) -> Table:
     stated = data.pop("content_hash", None)
     plans = parsed(data, path)
     if stated and stated != plans.content_hash:
-        raise BadInput(f"{path}: content_hash does not match the plans; the file was altered by hand")
+        raise BadInput(
+            f"{path}: content_hash does not match the plans; the file was altered by hand: empty that field if the"
+            " change is meant"
+        )
     return plans
 
 

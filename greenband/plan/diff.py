@@ -76,7 +76,7 @@ def _of_plan(old: TimingPlan, new: TimingPlan) -> Iterator[str]:
     if old.offset_s != new.offset_s:
         yield f"offset: {old.offset_s} s to {new.offset_s} s"
     if old.name != new.name:
-        yield f"plan: called {old.name!r}, now {new.name!r}"
+        yield f"plan: name {old.name!r} to {new.name!r}"
     orders = [[stage.stage + 1 for stage in plan.stages] for plan in (old, new)]
     if orders[0] != orders[1]:
         yield f"order of stages: {_listed(orders[0])} to {_listed(orders[1])}"
@@ -93,9 +93,9 @@ def _of_stage(old: StageTiming, new: StageTiming) -> Iterator[str]:
         if was != is_now:
             yield f"{label}: {name} {was} s to {is_now} s"
     if old.name != new.name:
-        yield f"stage {new.stage + 1}: called {old.name!r}, now {new.name!r}"
+        yield f"stage {new.stage + 1}: name {old.name!r} to {new.name!r}"
     if old.movements != new.movements:
-        yield f"{label}: releases {_listed(old.movements)}, now {_listed(new.movements)}"
+        yield f"{label}: released from {_listed(old.movements)} to {_listed(new.movements)}"
 
 
 def _of_limits(before: PlanSet, after: PlanSet, signal: str) -> Iterator[str]:
@@ -113,13 +113,13 @@ def _of_calendar(before: PlanSet, after: PlanSet) -> Iterator[str]:
         ("day plans", [*before.day_plans], [*after.day_plans]),
     ):
         if were != are and sorted(were) == sorted(are):
-            yield f"order of {what}, by which tables number them: {_listed(were)}, now {_listed(are)}"
+            yield f"order of {what}, by which tables number them: from {_listed(were)} to {_listed(are)}"
     for name in dict.fromkeys((*before.day_plans, *after.day_plans)):
         old, new = before.day_plans.get(name), after.day_plans.get(name)
         if old != new:
-            yield f"day plan {name}: {_day(old)}, now {_day(new)}"
+            yield f"day plan {name}: from {_day(old)} to {_day(new)}"
     if before.schedule != after.schedule:
-        yield f"schedule: {_rows(before.schedule)}, now {_rows(after.schedule)}"
+        yield f"schedule: from {_rows(before.schedule)} to {_rows(after.schedule)}"
 
 
 def _day(day: DayPlan | None) -> str:

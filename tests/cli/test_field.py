@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -271,7 +272,12 @@ def test_a_trial_tells_of_a_controller_that_was_not_reached(
         [line] = [line for line in err.splitlines() if line.startswith("J06")]
         assert "unreachable" in line
         assert "unreachable" in program("field", "history", "-i", inventory, "--junction", "J06")[2]
-        program("field", "rollback", batch_of(err), "-i", inventory, "--yes")
+        assert re.search(r"J07: plan AM until about [0-9:]{5}\n  cycle [0-9]+ s, offset [0-9]+ s; greens: ", err)
+        code, _, err = program("field", "verify", plan, "-i", inventory, "--only", "J07")
+        assert (code, "objects differ, from what it holds to what it should" in err) == (1, True)
+        assert "timebaseAscPattern." in err
+        code, _, err = program("field", "push", new, "-i", inventory, "--only", "J07,J08", "--yes")
+        assert (code, "2 of 2 controllers well" in err) == (0, True)
         asked = answer(monkeypatch, False)
         code, _, err = program(*words)
         assert (code, "nobody agreed" in err, len(asked)) == (1, True, 1)

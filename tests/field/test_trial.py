@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from greenband.errors import BadInput
-from greenband.field.batch import Target
+from greenband.field.batch import Batch, Target
 from greenband.field.download import Outcome, Patience, Prepared, Result
 from greenband.field.driver import Refused
 from greenband.field.gat1049 import Gat1049Driver
@@ -21,6 +21,7 @@ from greenband.field.gat1049 import wanted as platform_wanted
 from greenband.field.gat1049.session import Gat1049Session, Platform
 from greenband.field.holding import Holding
 from greenband.field.ntcip import NtcipDriver
+from greenband.field.ntcip.driver import wanted as driver_wanted
 from greenband.field.ntcip.trial import Rows, trial_rows
 from greenband.field.snmp import Access
 from greenband.field.stand_ins.catalog import Maxima, catalog
@@ -293,6 +294,28 @@ def test_a_trial_over_the_network_goes_without_a_trace_when_it_is_rolled_back(pl
             back = replace(target, wanted=kept.plans[0].before, exact=True)
             assert (await Trials(Kept()).push([back]))[signal].well
             assert made.held() == before
+
+    asyncio.run(go())
+
+
+def test_after_a_trial_a_download_clears_its_rows(plans: PlanSet, signal: str) -> None:
+    """The trial's action calls for the pattern that goes, which a controller would find inconsistent."""
+
+    async def go() -> None:
+        user, secret = User("operator", SECRET, SECRET), SecretStr(SECRET)
+        made = StandIn(Settings((user,), name="a"), ntcip.objects(plans, signal))
+        async with serve_many([made]):
+            access = Access("127.0.0.1", made.port, user="operator", auth=secret, private=secret)
+            kept, wanted = Kept(), driver_wanted(plans, signal)
+            target = Target(signal, lambda: NtcipDriver(access), wanted)
+            assert (await Trials(kept).begin([target], Trial(shifted(plans), "AM", 60), [signal]))[signal].well
+            differs = (await Batch(Kept()).compare([target]))[signal]
+            assert (differs.result, differs.wanted != differs.after) == (Result.DIFFERS, True)
+            outcome = (await Batch(Kept()).push([target]))[signal]
+            assert (outcome.result, outcome.detail) == (Result.DONE, "")
+            action = next(name for name in kept.plans[0].target.objects if name.startswith("timebaseAscPattern."))
+            assert made.held()[action] == "0"
+            assert (await Batch(Kept()).compare([target]))[signal].result is Result.HELD
 
     asyncio.run(go())
 

@@ -52,7 +52,7 @@ def test_order_offset_and_calendar_are_told(plans: PlanSet) -> None:
     assert "offset: 0 s to 7 s" in texts
     assert "order of stages: 1, 2, 3, 4 to 1, 3, 2, 4" in texts
     assert "maximum red of the junction: 180 to 170" in texts
-    assert "schedule: daily every day, now Mon Tue every day" in texts
+    assert "schedule: from daily every day to Mon Tue every day" in texts
 
 
 def test_periods_and_junctions_come_and_go(plans: PlanSet, jincheng: Scenario, shixin_short: Scenario) -> None:
@@ -85,7 +85,7 @@ def test_the_order_of_plans_counts_since_tables_number_them_by_it(plans: PlanSet
     other = PlanSet.model_validate(data)
     assert other.content_hash != plans.content_hash
     assert [change.text for change in changes(plans, other)] == [
-        "order of plans, by which tables number them: AM, PM, now PM, AM"
+        "order of plans, by which tables number them: from AM, PM to PM, AM"
     ]
 
 

@@ -24,7 +24,7 @@ from typing import NoReturn, Self
 from xml.etree import ElementTree as ET
 
 from greenband.errors import BadInput, GreenbandError, UnknownName
-from greenband.field.driver import FieldError, Refused, Unclear, Unreachable
+from greenband.field.driver import FieldError, Refused, TakenBack, Unclear, Unreachable
 from greenband.field.gat1049.objects import NUMBERS, kind_of, named, object_in, renumbered, same_but_number, steps
 from greenband.field.gat1049.session import Gat1049Session
 from greenband.field.gat1049.wire import Garbled
@@ -278,7 +278,7 @@ class Gat1049Driver:
             try:
                 return await self._walk(held, target)
             except (Unreachable, Garbled) as error:
-                LOG.warning("reading before going on: %s", error)
+                LOG.info("reading before going on: %s", error)
             await asyncio.sleep(pause_s)  # what was sent may still be carried out
             held = await self._held(self._kinds(target))
         return await self._walk(held, target)
@@ -315,10 +315,10 @@ class Gat1049Driver:
 
     async def _take_back(self, error: Exception) -> NoReturn:
         why = self._told_of(error)
-        LOG.warning("taking back what was written: %s", why)
+        LOG.info("taking back what was written: %s", why)
         if (failure := await self._undone()) is not None:
             raise Unclear(f"{why}; it is not known what of it is held now: {failure}") from error
-        raise Refused(f"{why}; all is as it was before") from error
+        raise TakenBack(f"{why}; all is as it was before") from error
 
     def _told_of(self, error: Exception) -> str:
         """What went wrong; of a fault of the program, its kind too."""

@@ -151,7 +151,7 @@ class Gat1049Session:
                 tries += not isinstance(error, Broken)
                 if tries == TRIES:
                     raise
-                LOG.warning("asking again: %s", error)
+                LOG.info("asking again: %s", error)
             await asyncio.sleep(pause_s)
         return await self._ask("Get", wanted, about)
 
@@ -265,7 +265,7 @@ class Gat1049Session:
             bye = Message("REQUEST", self._seq(), (logout,), link.token)
             await link.request(bye, min(LOGOUT_S, self.platform.timeout_s))
         except (Unreachable, Garbled) as error:
-            LOG.warning("logout: %s", self.said(str(error)))
+            LOG.info("logout: %s", self.said(str(error)))
         finally:
             link.close("logged out")
             await link.gone()

@@ -60,7 +60,7 @@ CLOCK = {
 NO_SUMMER_TIME = 2  # globalDaylightSaving
 EPOCH = datetime.datetime(1970, 1, 1)
 MOST_OFF_S = 60.0
-CYCLE = "patternCycleTime"
+CYCLE, CALLS_FOR = "patternCycleTime", "timebaseAscPattern"
 ROWS = (  # in the order of ntcip_trial.Rows
     *("maxPatterns", "maxSplits", "maxSequences", "maxTimebaseAscActions"),
     *("maxDayPlans", "maxDayPlanEvents", "maxTimeBaseScheduleEntries"),
@@ -299,7 +299,7 @@ class NtcipDriver:
         oids = [DATABASE, TABLE_TYPE, *(LIMITS[name] for name in names)]
         state, kind, *found = await self._session.get(oids, optional=True)
         if state != State.NORMAL:
-            raise Refused("somebody else has a transaction open (dbCreateTransaction is not normal)")
+            raise Refused("a transaction is open, of somebody else or of a download that was interrupted")
         if kind in ROWS_PER_PLAN:
             raise Refused(f"patternTableType: its patterns go together by {ROWS_PER_PLAN[kind]}, and the plan's do not")
         return told_limits(dict(zip(names, found, strict=True))) | self._limits
@@ -315,11 +315,22 @@ class NtcipDriver:
             raise Refused(f"phases {', '.join(used)} are in use there, and the plan does not know them")
 
     async def _patterns_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
-        """Patterns in use beyond the plan's, with no cycle: with the plan's phases they may contradict themselves."""
+        """Patterns in use beyond the plan's, with no cycle: with the plan's phases they may contradict themselves.
+
+        Actions that call for them call for none, as those that a trial leaves behind.
+        """
+        objects = list(objects)
         known = {item.index[0] for item in objects if item.column.name == CYCLE}
-        others = (number for number in range(1, limit(limits, "maxPatterns") + 1) if number not in known)
+        others = [number for number in range(1, limit(limits, "maxPatterns") + 1) if number not in known]
         cycles = await self._numbers([f"{CYCLE}.{number}" for number in others])
-        return {name: "0" for name, cycle_s in cycles.items() if cycle_s}
+        gone = {number for number, cycle_s in zip(others, cycles.values(), strict=True) if cycle_s}
+        if not gone:
+            return {}
+        called = {item.index[0] for item in objects if item.column.name == CALLS_FOR}
+        actions = (number for number in range(1, limit(limits, "maxTimebaseAscActions") + 1) if number not in called)
+        patterns = await self._numbers([f"{CALLS_FOR}.{number}" for number in actions])
+        calling = {name: "0" for name, pattern in patterns.items() if pattern in gone}
+        return {f"{CYCLE}.{number}": "0" for number in sorted(gone)} | calling
 
     async def _schedule_cleared(self, objects: Iterable[NtcipObject], limits: Mapping[str, int]) -> dict[str, str]:
         """Rows of the schedule in force beyond the plan's, with everything 0."""

@@ -375,7 +375,7 @@ class PlatformStandIn:
             number = self._new_number(kind, number, objects, faults)
             param = renumbered(param, number)
         name = f"{kind}.{number}"
-        if name in faults.refuse:
+        if faults.refuse & {name, kind}:
             raise _No(name, "SDE_NotAllow", "this one is not to be changed")
         if (name in objects) != (oper != "1"):
             raise _No(name, "1002" if oper != "1" else "SDE_Failure", "there is no such object, or it is there already")

@@ -531,7 +531,7 @@ def test_phases_that_the_plan_does_not_know_are_refused(monkeypatch: pytest.Monk
 def test_an_open_transaction_and_grouped_patterns_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     controller = full()
     controller.state = TRANSACTION
-    with pytest.raises(Refused, match="somebody else has a transaction open"):
+    with pytest.raises(Refused, match="a transaction is open, of somebody else"):
         run(lambda: driver(controller, monkeypatch).prepared(Holding(PLAN)))
     with pytest.raises(Refused, match="go together by 3"):
         run(lambda: driver(full(**{TYPE: 3}), monkeypatch).prepared(Holding(PLAN)))
