@@ -35,10 +35,10 @@ FAULTS: dict[str, tuple[dict[Result, str], str]] = {  # what comes of it, what i
     "lose_set=2": ({Result.DONE: NEW}, ""),
     "silent": ({Result.UNREACHABLE: OLD}, "no answer"),
     "silent_from_set=2": ({Result.UNCLEAR: OTHER}, "no answer"),
-    "corrupt_set=1": ({Result.UNCHANGED: OLD, Result.DONE: NEW}, ""),
+    "corrupt_set=1": ({Result.ROLLED_BACK: OLD, Result.DONE: NEW}, ""),
     "refuse=PlanParam.1": ({Result.UNCHANGED: OLD}, "SDE_NotAllow"),
-    "refuse=DayPlanParam.2": ({Result.UNCHANGED: OLD}, "all is as it was before"),
-    "renumber": ({Result.UNCHANGED: OLD}, "all is as it was before"),
+    "refuse=DayPlanParam.2": ({Result.ROLLED_BACK: OLD}, "all is as it was before"),
+    "renumber": ({Result.ROLLED_BACK: OLD}, "all is as it was before"),
     "answer=bytes": ({Result.UNCHANGED: OLD, Result.UNREACHABLE: OLD}, ""),
     "answer=stranger": ({Result.UNCHANGED: OLD}, "the platform"),
 }

@@ -89,6 +89,7 @@ class Gat1049Driver:
             if name not in (known := (*LIMITS.values(), EVENTS)):
                 raise UnknownName("limit", name, known)
         self._unfinished: tuple[dict[str, str], dict[str, str]] | None = None  # held before, and wanted
+        self._taken_back = False  # whether anything had to be written for that
 
     async def __aenter__(self) -> Self:
         await self._session.__aenter__()
@@ -318,7 +319,8 @@ class Gat1049Driver:
         LOG.info("taking back what was written: %s", why)
         if (failure := await self._undone()) is not None:
             raise Unclear(f"{why}; it is not known what of it is held now: {failure}") from error
-        raise TakenBack(f"{why}; all is as it was before") from error
+        kind = TakenBack if self._taken_back else Refused
+        raise kind(f"{why}; all is as it was before") from error
 
     def _told_of(self, error: Exception) -> str:
         """What went wrong; of a fault of the program, its kind too."""
@@ -331,6 +333,7 @@ class Gat1049Driver:
         assert self._unfinished is not None
         before, target = self._unfinished
         failure: FieldError | None = None
+        self._taken_back = False
         for pause_s in (*UNDO_BACK_OFF_S, None):
             try:
                 now = await self._held(self._kinds(target))
@@ -340,6 +343,7 @@ class Gat1049Driver:
                     return None
                 failure = failure or Refused(f"junction {self._cross_id}: it keeps what was written")
                 if pause_s is not None:
+                    self._taken_back = True
                     await self._walk(now, back)
                     continue
             except FieldError as error:
