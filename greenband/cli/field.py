@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
 
 from greenband import interrupts
 from greenband.cli.check import counts, judged
 from greenband.cli.common import counted, counting, err, read_whole
+from greenband.cli.field_view import print_changes, print_trial, summary, told
 from greenband.errors import BadInput
 from greenband.field.backups import Records
 from greenband.field.batch import Batch, Record, Target
@@ -27,16 +25,14 @@ from greenband.field.download import Outcome, Prepared, Result
 from greenband.field.holding import Holding
 from greenband.field.inventory import load
 from greenband.field.journal import Journal
-from greenband.field.redaction import redacted
 from greenband.field.trial import Trial, Trials, period_now
-from greenband.field.wording import described, held_plans
+from greenband.field.wording import held_plans
 from greenband.formats.json import write as write_plan
 from greenband.plan.model import PlanSet
 from greenband.plan.rules import load_profile, load_waivers
 
 __all__ = ["Options", "Rules", "pull", "push", "rollback", "try_out", "verify"]
 
-MOST_LINES = 12  # of changes at one controller, where somebody is to read them before they agree
 LAST = "last"
 DECLINED = "nobody agreed"
 TOUCHED = (Result.DONE, Result.UNCLEAR, Result.BROKEN)
@@ -150,7 +146,7 @@ def push(
         keeper = desk.keeper(journal, batch, "push", plans.content_hash)
         keeper.listed(desk.controllers)
         outcomes = _agreed(desk, options, keeper, plans, targets, yes)
-        well = _summary(desk, outcomes, batch, journal)
+        well = summary(desk, outcomes, batch, journal)
         return well or _advised(batch, outcomes, options)
 
 
@@ -167,7 +163,7 @@ def try_out(
     if dry_run:
         looking = Trials(_Nothing(), options.parallel)
         found = _run(looking, looking.look(targets, trial, by_schedule), "reading", len(targets))
-        _print_trial(trial, found)
+        print_trial(trial, found)
         return _dry(desk, found)
     with desk.records.lock("trial"), desk.records.journal(desk.secrets) as journal:
         _nothing_open(desk.records, options)
@@ -178,14 +174,14 @@ def try_out(
         outcomes: dict[str, Outcome] = {}
         if not yes:
             found = _run(runner, runner.look(targets, trial, by_schedule), "reading", len(targets))
-            _print_trial(trial, found)
+            print_trial(trial, found)
             ready, outcomes = _parted(found)
             question = f"Run plan {trial.period} for {trial.minutes} min at {counted(len(ready), 'controller')}?"
             if not ready or runner.stopped or not _asked(question):
-                return _summary(desk, outcomes | _declined(runner, keeper, ready), batch, journal)
+                return summary(desk, outcomes | _declined(runner, keeper, ready), batch, journal)
             targets = [target for target in targets if target.junction in ready]
         work = runner.begin(targets, trial, by_schedule, ready)
-        return _summary(desk, outcomes | _run(runner, work, "beginning", len(targets)), batch, journal)
+        return summary(desk, outcomes | _run(runner, work, "beginning", len(targets)), batch, journal)
 
 
 def _minutes(text: str) -> int:
@@ -205,8 +201,8 @@ def verify(path: Path, options: Options, scenario: str | None) -> bool:
         batch = desk.records.new_batch("verify", plans)
         runner = Batch(desk.keeper(journal, batch, "verify", plans.content_hash), options.parallel)
         outcomes = _run(runner, runner.compare(targets), "comparing", len(targets))
-        _print_changes(desk, plans, dict(_differing(outcomes)), "differ, from what it holds to what it should")
-        return _summary(desk, outcomes, batch, journal)
+        print_changes(desk, plans, dict(_differing(outcomes)), "differ, from what it holds to what it should")
+        return summary(desk, outcomes, batch, journal)
 
 
 def rollback(batch: str, options: Options, *, yes: bool, dry_run: bool) -> bool:
@@ -228,7 +224,7 @@ def rollback(batch: str, options: Options, *, yes: bool, dry_run: bool) -> bool:
             runner = Trials(keeper, options.parallel)
             outcomes |= _run(runner, runner.end(trials), "ending", len(trials))
         _close(desk, journal, name, outcomes)
-        return _summary(desk, outcomes, own, journal)
+        return summary(desk, outcomes, own, journal)
 
 
 def pull(options: Options, like: Path | None, scenario: str | None, *, dry_run: bool) -> bool:
@@ -239,7 +235,7 @@ def pull(options: Options, like: Path | None, scenario: str | None, *, dry_run: 
         runner = Batch(_Nothing(), options.parallel)
         outcomes = _run(runner, runner.pull(targets), "reading", len(targets))
         err.print("dry run: nothing was kept")
-        return _told(desk, outcomes)
+        return told(desk, outcomes)
     with desk.records.journal(desk.secrets) as journal:
         batch = desk.records.new_batch("pull")
         runner = Batch(desk.keeper(journal, batch, "pull"), options.parallel)
@@ -247,7 +243,7 @@ def pull(options: Options, like: Path | None, scenario: str | None, *, dry_run: 
         for name, outcome in outcomes.items():
             if outcome.after is not None and plans is not None:
                 _as_plan(desk, batch, name, outcome.after, plans)
-        return _summary(desk, outcomes, batch, journal)
+        return summary(desk, outcomes, batch, journal)
 
 
 def _as_plan(desk: Desk, batch: str, junction: str, held: Holding, like: PlanSet) -> None:
@@ -289,14 +285,14 @@ def _looked(options: Options, targets: Sequence[Target]) -> dict[str, Prepared |
 
 def _shown(desk: Desk, plans: PlanSet | None, found: Mapping[str, Prepared | Outcome]) -> bool:
     """What would change; whether every controller could be read."""
-    _print_changes(desk, plans, found, most=None)
+    print_changes(desk, plans, found, most=None)
     return _dry(desk, found)
 
 
 def _dry(desk: Desk, found: Mapping[str, Prepared | Outcome]) -> bool:
     _, failed = _parted(found)
     err.print("dry run: nothing was written")
-    return _told(desk, failed) if failed else True
+    return told(desk, failed) if failed else True
 
 
 def _parted(found: Mapping[str, Prepared | Outcome]) -> tuple[dict[str, Prepared], dict[str, Outcome]]:
@@ -332,7 +328,7 @@ def _agreed(
     begun = [target.junction for target in targets if target.left is not None]
     fresh = [target for target in targets if target.left is None]
     found = _run(runner, runner.prepare(fresh), "reading", len(fresh))
-    _print_changes(desk, plans, found)
+    print_changes(desk, plans, found)
     for name in begun:
         about = f"{name}: its download was begun and is brought to its end"
         err.print(about, style="bold", soft_wrap=True, markup=False)
@@ -371,7 +367,7 @@ def _resumed(desk: Desk, options: Options, resume: str | None, *, yes: bool, dry
         keeper = desk.keeper(journal, left.batch, left.action, left.plans.content_hash)
         outcomes = _agreed(desk, options, keeper, left.plans, targets, yes)
         _supersede(desk, journal, {**left.done, **outcomes})
-        well = _summary(desk, {**left.done, **outcomes}, left.batch, journal)
+        well = summary(desk, {**left.done, **outcomes}, left.batch, journal)
         return well or _advised(left.batch, outcomes, options)
 
 
@@ -425,63 +421,3 @@ def _run(runner: Batch, work: Coroutine[None, None, dict[str, Found]], label: st
     with counting(label, total) as step, interrupts.deferred(stop):
         runner.watch = step
         return asyncio.run(work)
-
-
-def _print_trial(trial: Trial, found: Mapping[str, Prepared | Outcome]) -> None:
-    """What each controller is to run meanwhile. The rows that this takes say nothing to a person."""
-    ends = datetime.datetime.now() + datetime.timedelta(minutes=trial.minutes)
-    for name, one in found.items():
-        if isinstance(one, Prepared):
-            plan = trial.plans.plans[trial.period][name]
-            greens = ", ".join(f"{stage.name or stage.stage + 1} {stage.go_s} s" for stage in plan.stages)
-            err.print(
-                f"{name}: plan {trial.period} until about {ends:%H:%M}", style="bold", markup=False, soft_wrap=True
-            )
-            about = f"  cycle {plan.cycle_s} s, offset {plan.offset_s} s; greens: {greens}"
-            err.print(about, markup=False, soft_wrap=True)
-
-
-def _print_changes(
-    desk: Desk,
-    plans: PlanSet | None,
-    found: Mapping[str, Prepared | Outcome],
-    doing: str = "to change",
-    most: int | None = MOST_LINES,
-) -> None:
-    for name, plan in found.items():
-        if not isinstance(plan, Prepared):
-            continue
-        lines = described(plan, desk.controllers[name], plans)
-        objects = counted(len(plan.changes), "object")
-        about = f"{name}: {f'{objects} {doing}' if lines else 'nothing differs'}"
-        err.print(about, style="bold", soft_wrap=True, markup=False)
-        for line in lines[:most]:
-            err.print(f"  {line}", markup=False, soft_wrap=True)
-        if most is not None and len(lines) > most:
-            err.print(f"  and {counted(len(lines) - most, 'more change')}; --dry-run shows all")
-
-
-def _summary(desk: Desk, outcomes: Mapping[str, Outcome], batch: str, journal: Journal) -> bool:
-    """The outcome at every controller, and where it is on record."""
-    well = _told(desk, outcomes)
-    err.print(f"batch {batch}, kept in {desk.records.folder}", soft_wrap=True, markup=False)
-    err.print(f"head of the journal {journal.head}", soft_wrap=True)
-    return well
-
-
-def _told(desk: Desk, outcomes: Mapping[str, Outcome]) -> bool:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for column in ("junction", "controller", "result"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("", overflow="fold")
-    for name in desk.controllers:
-        if name in outcomes:
-            one = outcomes[name]
-            style = "" if one.well else "bold"
-            detail = "see above" if one.result is Result.DIFFERS else redacted(one.detail, desk.secrets)
-            texts = name, desk.controllers[name].device, one.result.value, detail
-            table.add_row(*map(escape, texts), style=style)
-    err.print(table)
-    failed = [name for name, outcome in outcomes.items() if not outcome.well]
-    err.print(f"{len(outcomes) - len(failed)} of {counted(len(outcomes), 'controller')} well", soft_wrap=True)
-    return not failed
