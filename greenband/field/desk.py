@@ -85,19 +85,14 @@ class Desk:
         plans = self.records.plan(batch)
         if plans.content_hash != first.plan_hash:
             raise BadInput(f"{self.records.folder / batch}: its plan is not the one that the journal has")
-        since = {name: other for name, one in last.items() if (other := _written_since(journal, one))}
-        done = {
-            name: Outcome(Result(one.result), one.detail)
-            for name, one in last.items()
-            if _in(one, WELL) and name not in since
-        }
+        ended = {name: one for name, one in last.items() if _in(one, WELL)}
+        since = {name for name, one in ended.items() if _written_since(journal, one)}
+        done = {name: Outcome(Result(one.result), one.detail) for name, one in ended.items() if name not in since}
         targets = []
         for target in self.of(plans):
             one = last.get(target.junction)
-            if target.junction in since:
-                release = _uncertain(since[target.junction])
-                targets.append(self._target(target.junction, target.wanted, release=release))
-            elif one is not None and _uncertain(one):
+            # planned anew it would lose the backup of what it held before this batch
+            if one is not None and (target.junction in since or _uncertain(one)):
                 targets.append(self._target(target.junction, target.wanted, left=self._kept(batch, target.junction)))
             elif target.junction not in done:
                 targets.append(target)
@@ -185,11 +180,12 @@ def find_batch(records: Records, name: str | None, action: Action | None = None)
     return ([one for one in left if one.action != "rollback"] or left)[-1].batch
 
 
-def _written_since(journal: Journal, last: Entry) -> Entry | None:
-    """How another batch, as a rollback, left the controller that it began to write to after this entry."""
-    others = [one for one in journal.entries(junction=last.junction) if one.id > last.id and one.batch != last.batch]
-    begun = [one.batch for one in others if one.step == "begun"]
-    return [one for one in others if one.batch == begun[-1]][-1] if begun else None
+def _written_since(journal: Journal, last: Entry) -> bool:
+    """Whether another batch, as a rollback, has begun to write to the controller after this entry."""
+    return any(
+        one.step == "begun" and one.id > last.id and one.batch != last.batch
+        for one in journal.entries(junction=last.junction)
+    )
 
 
 def _in(entry: Entry, results: tuple[Result, ...]) -> bool:

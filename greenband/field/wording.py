@@ -32,7 +32,10 @@ def described(plan: Prepared, controller: Controller, plans: PlanSet | None) -> 
         if plans is None:
             raise BadInput("there is nothing to tell stages by")
         own = wanted(plans, controller).objects.keys() & plan.target.objects.keys()
-        parts = [Holding({name: text for name, text in one.objects.items() if name in own}) for one in _both(plan)]
+        parts = [
+            Holding({name: text for name, text in one.objects.items() if name in own})
+            for one in (plan.before, plan.target)
+        ]
         before, after = (held_plans(holding, controller, plans) for holding in parts)
     except BadInput:
         return [line for one in plan.before.differences(plan.target) for line in _object(one)]
@@ -41,10 +44,6 @@ def described(plan: Prepared, controller: Controller, plans: PlanSet | None) -> 
     if not (found or rest):
         return [f"{len(plan.changes)} objects that no plan shows, such as {next(iter(plan.changes.objects))}"]
     return found + [line for one in rest for line in _object(one)]
-
-
-def _both(plan: Prepared) -> tuple[Holding, Holding]:
-    return plan.before, plan.target
 
 
 def held_plans(holding: Holding, controller: Controller, like: PlanSet) -> PlanSet:

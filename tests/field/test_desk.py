@@ -127,12 +127,34 @@ def test_what_was_rolled_back_since_is_not_done(city: City, fleet: Fleet) -> Non
         async with controllers.served():
             desk = controllers.desk()
             batch = await pushed(desk, new)
-            assert await resumed(desk, batch) == (["X001", "X002"], {})
+            done, outcomes = await resumed(desk, batch)
+            assert (sorted(done), outcomes) == (["X001", "X002"], {})
             await rolled_back(desk, batch)
             done, outcomes = await resumed(desk, batch)
             assert done == []
             assert {name: one.result for name, one in outcomes.items()} == dict.fromkeys(outcomes, Result.DONE)
             assert controllers.held("X001", new) == desk.of(new)[0].wanted.objects
+
+    run(work())
+
+
+def test_a_rollback_that_was_killed_at_once_costs_no_backup(city: City, fleet: Fleet) -> None:
+    controllers, new = fleet(city(1)), city(1, more_s=3)
+
+    async def work() -> None:
+        async with controllers.served():
+            desk, before = controllers.desk(), controllers.held("X001", new)
+            batch = await pushed(desk, new)
+            with desk.records.journal(desk.secrets) as journal:
+                keeper = desk.keeper(journal, desk.records.new_batch("rollback"), "rollback")
+                prepared = Prepared(desk.of(new)[0].wanted, desk.back(journal, batch)[0].wanted)
+                keeper.planned("X001", prepared)
+                keeper.begun("X001", prepared)
+            done, outcomes = await resumed(desk, batch)
+            assert (done, outcomes["X001"].result) == ([], Result.DONE)
+            assert controllers.stand_ins["X001"].stores == 1, "it holds the plan and is not written to again"
+            await rolled_back(desk, batch)
+            assert controllers.held("X001", new) == before
 
     run(work())
 
