@@ -160,9 +160,12 @@ class Trials(Batch):
         async def command() -> Outcome:
             if await driver.trial(junction, plan, trial.minutes, coordinated=along) is None:
                 return Outcome(Result.UNCLEAR, "the platform took the plan, but does not tell how the junction runs")
-            if troubles := await driver.troubles():
-                await driver.end_trial()
-                return Outcome(Result.ROLLED_BACK, "; ".join(troubles))
+            try:
+                if troubles := await driver.troubles():
+                    await driver.end_trial()
+                    return Outcome(Result.ROLLED_BACK, "; ".join(troubles))
+            except FieldError as error:
+                return Outcome(Result.UNCLEAR, f"it has begun, and it is not known how it goes: {error}")
             return Outcome(Result.DONE, f"until {ends:%H:%M}")
 
         return await self._commanded(target, Prepared(NOTHING, trial.command), command)

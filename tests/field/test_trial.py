@@ -335,6 +335,40 @@ def test_a_wrong_clock_is_no_base_for_a_trial(plans: PlanSet, signal: str) -> No
     asyncio.run(go())
 
 
+@pytest.mark.parametrize(
+    ("told", "result", "mode"),
+    [
+        (Refused("the platform does not tell"), Result.UNCLEAR, 0),
+        (["it is offline"], Result.ROLLED_BACK, 1),
+    ],
+)
+def test_a_trial_that_has_begun_is_not_called_unchanged(
+    plans: PlanSet, signal: str, monkeypatch: pytest.MonkeyPatch, told: object, result: Result, mode: int
+) -> None:
+    answers = iter([[], told])
+
+    async def troubles(_: Gat1049Driver) -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def go() -> None:
+        cross_id, secret = "33010900000001", SecretStr(SECRET)
+        async with PlatformStandIn([cross_id], "greenband", SECRET) as platform:
+            platform.hold(cross_id, platform_wanted(plans, signal, cross_id).objects)
+            session = Gat1049Session(
+                Platform(host="127.0.0.1", port=platform.port, user=SecretStr("greenband"), password=secret)
+            )
+            target = Target(signal, lambda: Gat1049Driver(session, cross_id), Holding({}))
+            outcome = (await Trials(Kept()).begin([target], Trial(plans, "AM", 60), []))[signal]
+            assert outcome.result is result
+            assert platform.running(cross_id)[1] == mode, "0 is the plan of the trial"
+
+    monkeypatch.setattr(Gat1049Driver, "troubles", troubles)
+    asyncio.run(go())
+
+
 def test_behind_a_platform_a_trial_is_a_command_with_a_time(plans: PlanSet, signal: str) -> None:
     async def go() -> None:
         now = [0.0]
