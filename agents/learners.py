@@ -9,7 +9,8 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from greenband.agents.policies import CycleActorCritic, MaskedDQN, StageActorCritic, StageQPolicy, ThreadedPPO
+from greenband.agents.parallel import ParallelPPO
+from greenband.agents.policies import CycleActorCritic, MaskedDQN, StageActorCritic, StageQPolicy
 from greenband.errors import BadInput
 from greenband.processes import cores
 
@@ -31,7 +32,7 @@ def ppo(
     prior: str = "hold",
     parts: int = 1,
     **settings: Any,
-) -> ThreadedPPO:
+) -> ParallelPPO:
     """A PPO learner; ``progress`` tells the share of the run that is over, ``settings`` go to stable-baselines3.
 
     ``prior`` is the untrained policy, see ``greenband.agents.networks.StageScorer``. The network has several ``parts``
@@ -62,7 +63,7 @@ def cycle_ppo(
     spread: float,
     learning_rate: float,
     **settings: Any,
-) -> ThreadedPPO:
+) -> ParallelPPO:
     """A PPO learner in the mode ``cycle``; arguments as for ``ppo``, ``spread`` is how far adjustments are tried."""
     _check_mode(env, spaces.Box)
     _check_numbers({"hidden": hidden, "spread": spread})
@@ -79,10 +80,10 @@ def _ppo(
     log_dir: Path,
     learning_rate: float,
     settings: dict[str, Any],
-) -> ThreadedPPO:
+) -> ParallelPPO:
     _check_numbers({"learning_rate": learning_rate, **settings})
     settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * env.num_envs)
-    learner = ThreadedPPO(
+    learner = ParallelPPO(
         policy,
         env,
         learning_rate=_annealed(learning_rate, progress),

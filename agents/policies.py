@@ -1,4 +1,4 @@
-"""stable-baselines3 policies over the networks, a PPO that uses the cores, and a DQN that explores within the mask."""
+"""stable-baselines3 policies over the networks, and a DQN that explores within the mask."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import DQN
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
@@ -18,7 +18,7 @@ from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, action_mask
 from greenband.plan.adaptive import ADJUSTMENTS
 
-__all__ = ["CycleActorCritic", "MaskedDQN", "StageActorCritic", "StageQPolicy", "ThreadedPPO"]
+__all__ = ["CycleActorCritic", "MaskedDQN", "StageActorCritic", "StageQPolicy"]
 
 
 class _ActorAndCritic(nn.Module):
@@ -111,21 +111,6 @@ class StageQPolicy(DQNPolicy):
         network: Any = self.q_net.q_net
         scorer: StageScorer = network
         return scorer
-
-
-class ThreadedPPO(PPO):
-    """PPO whose updates take ``threads``, since SUMO's processes stand still meanwhile."""
-
-    threads = 1
-
-    def train(self) -> None:
-        """Update the policy."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            super().train()
-        finally:
-            torch.set_num_threads(before)
 
 
 class MaskedDQN(DQN):

@@ -25,6 +25,7 @@ from resco import PERIOD, imported, sources, window
 
 from greenband import sumo
 from greenband.files import write_text
+from greenband.processes import lenient_threads
 
 MAP = "cologne8"
 STEPS, EPOCHS, BATCH, PROCESSES = 256, 5, 1024, 8
@@ -70,13 +71,14 @@ def peer_python() -> Path:
 
 def ours() -> float:
     """Decisions per second of this package: one rollout without the clock, then those with it."""
+    lenient_threads()  # these two as greenband train does
     import torch
 
     from greenband.agents.learners import ppo
     from greenband.envs import CorridorVecEnv, EpisodeConfig
 
     with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
-        torch.set_num_threads(1)  # as greenband train does
+        torch.set_num_threads(1)
         env = CorridorVecEnv(imported(MAP, Path(folder)), EpisodeConfig(periods=(PERIOD,)), processes=PROCESSES)
         try:
             learner = ppo(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,22 @@ from greenband.envs.worker import Link, ProcessLink, Worker
 from greenband.observation import OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
 
-__all__ = ["CorridorVecEnv"]
+__all__ = ["CorridorVecEnv", "Seen"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A decision's results at some processes, one row per slot.
+
+    ``observations`` are those to decide on next, ``last`` those that the decision led to; they differ where an episode
+    ended (``truncated``) and another began. ``steps`` are the results as they came, one per process.
+    """
+
+    observations: npt.NDArray[np.float32]
+    last: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float32]
+    truncated: npt.NDArray[np.bool_]
+    steps: Sequence[Step]
 
 
 class CorridorVecEnv(VecEnv):
@@ -56,6 +72,16 @@ class CorridorVecEnv(VecEnv):
         """Number of SUMO processes."""
         return len(self._workers)
 
+    @property
+    def halves(self) -> tuple[range, range]:
+        """The processes in two halves, to ``send`` and ``receive`` in turn."""
+        middle = (self.processes + 1) // 2
+        return range(middle), range(middle, self.processes)
+
+    def slots(self, processes: range) -> slice:
+        """Where these processes' slots are among all."""
+        return slice(processes.start * len(self.signals), processes.stop * len(self.signals))
+
     def reset(self) -> npt.NDArray[np.float32]:
         """Start a fresh episode in every process; observations of shape ``[slots, OBSERVATION_SIZE]``."""
         for k, worker in enumerate(self._workers):
@@ -66,25 +92,44 @@ class CorridorVecEnv(VecEnv):
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Send each process the actions of its signals."""
-        for k, worker in enumerate(self._workers):
-            worker.send("step", np.asarray(actions[self._slots(k)], dtype=self.action_space.dtype))
+        self.send(range(self.processes), actions)
 
     def step_wait(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_], list[Any]]:
         """Gather observations, rewards, dones and infos; a process whose episode ended starts the next one at once."""
-        rewards, dones = np.zeros(self.num_envs, np.float32), np.zeros(self.num_envs, np.bool_)
-        infos: list[dict[str, Any]] = []
-        ended: list[int] = []
-        for k, worker in enumerate(self._workers):
-            step: Step = worker.receive()
-            slots = self._slots(k)
-            self._observations[slots], rewards[slots], dones[slots] = step.observations, step.rewards, step.truncated
-            infos.extend(_infos(step))
+        seen = self.receive(range(self.processes))
+        infos = [info for step in seen.steps for info in _infos(step)]
+        return seen.observations, seen.rewards, seen.truncated, infos
+
+    def send(self, processes: range, actions: npt.NDArray[Any]) -> None:
+        """Send these processes the actions of their slots, one row each. They simulate until it is received."""
+        rows = np.asarray(actions, dtype=self.action_space.dtype)
+        for k, part in zip(processes, np.split(rows, len(processes)), strict=True):
+            self._workers[k].send("step", part)
+
+    def receive(self, processes: range) -> Seen:
+        """Wait for what came of the actions sent to these processes.
+
+        Raises:
+            SimulationError: SUMO failed, and so did that of the processes that replaced the one.
+        """
+        steps: list[Step] = []
+        for k in processes:
+            steps.append(self._workers[k].receive())
+            if steps[-1].truncated:
+                self._workers[k].send("reset", self._next_episode(k))
+        last = np.concatenate([step.observations for step in steps])
+        slots = self.slots(processes)
+        self._observations[slots] = last
+        for k, step in zip(processes, steps, strict=True):
             if step.truncated:
-                worker.send("reset", self._next_episode(k))
-                ended.append(k)
-        for k in ended:
-            self._observations[self._slots(k)] = self._workers[k].receive()
-        return self._observations.copy(), rewards, dones, infos
+                self._observations[self._slots(k)] = self._workers[k].receive()
+        return Seen(
+            self._observations[slots].copy(),
+            last,
+            np.concatenate([step.rewards for step in steps]),
+            np.repeat([step.truncated for step in steps], len(self.signals)),
+            steps,
+        )
 
     def state(self) -> dict[str, Any]:
         """Where the episodes are, in tensors, numbers and text: for ``restore``, between two steps."""
@@ -156,7 +201,7 @@ class CorridorVecEnv(VecEnv):
         return [False] * len(list(self._get_indices(indices)))
 
     def _slots(self, k: int) -> slice:
-        return slice(k * len(self.signals), (k + 1) * len(self.signals))
+        return self.slots(range(k, k + 1))
 
     def _next_episode(self, k: int) -> tuple[int, int]:
         """Seed and lesson."""
@@ -171,8 +216,8 @@ def _ray_link(processes: int) -> Callable[[Scenario, EpisodeConfig], Link]:
     return RayLink
 
 
-def _infos(step: Step) -> list[dict[str, Any]]:
-    infos = []
+def _infos(step: Step) -> Iterator[dict[str, Any]]:
+    """What is told of each slot beside observation and reward."""
     for i, executed in enumerate(step.executed.tolist()):
         info: dict[str, Any] = {
             "executed": executed,
@@ -181,5 +226,4 @@ def _infos(step: Step) -> list[dict[str, Any]]:
         if step.truncated:
             info["TimeLimit.truncated"] = True
             info["terminal_observation"] = step.observations[i]
-        infos.append(info)
-    return infos
+        yield info

@@ -111,3 +111,12 @@ class TestInACopy:
     def test_what_cannot_be_handed_back_is_an_error(self) -> None:
         with pytest.raises(Exception, match="pickle"):
             processes.in_a_copy(lambda: lambda: 1)
+
+
+def test_threads_of_libraries_wait_leniently_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    processes.lenient_threads()
+    assert os.environ["GOMP_SPINCOUNT"] == "5"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    processes.lenient_threads()
+    assert 0 < int(os.environ["GOMP_SPINCOUNT"]) < 10_000

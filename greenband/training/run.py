@@ -24,6 +24,7 @@ from greenband.evaluation import Subject, parse_seeds
 from greenband.evaluation.runner import Task, run_all
 from greenband.fidelity import Fidelity
 from greenband.files import write_text
+from greenband.processes import lenient_threads
 from greenband.revision import revision
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
@@ -199,6 +200,7 @@ class Run(ABC):
             BadInput: the configuration cannot be used.
             SimulationError: SUMO failed.
         """
+        lenient_threads()
         import torch
 
         torch.set_num_threads(1)

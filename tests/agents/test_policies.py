@@ -10,7 +10,6 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 import pytest
-import stable_baselines3
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -249,12 +248,3 @@ def test_temperature_divides_scores_and_changes_no_greedy_choice(tmp_path: Path)
 def test_a_temperature_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"agent\.temperature=0: must be above 0"):
         learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": 0})
-
-
-def test_updates_of_ppo_have_their_threads_and_give_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = make("ppo", games(), tmp_path)
-    before, seen = torch.get_num_threads(), []
-    learner.threads = before + 1
-    monkeypatch.setattr(stable_baselines3.PPO, "train", lambda _: seen.append(torch.get_num_threads()))
-    learner.train()
-    assert (seen, torch.get_num_threads()) == ([before + 1], before)
