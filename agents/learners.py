@@ -106,13 +106,16 @@ def dqn(
     hidden: int,
     wait_limit_s: float,
     learning_rate: float,
+    prior: str | None = None,
     parts: int = 1,
     **settings: Any,
 ) -> MaskedDQN:
     """A DQN learner; arguments as for ``ppo``."""
     _check_mode(env, spaces.Discrete)
-    network = {"hidden": hidden, "wait_limit_s": wait_limit_s, "parts": parts}
-    _check_numbers({**network, "learning_rate": learning_rate, **settings})
+    _check_numbers({"hidden": hidden, "wait_limit_s": wait_limit_s, "learning_rate": learning_rate, **settings})
+    network = {"hidden": hidden, "prior": prior, "wait_limit_s": wait_limit_s, "parts": parts}
+    if (interval := settings.get("target_update_interval")) is not None:
+        settings["target_update_interval"] = max(interval, env.num_envs)
     learner = MaskedDQN(
         StageQPolicy,
         env,

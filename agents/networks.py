@@ -12,7 +12,7 @@ from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 from greenband.plan.adaptive import ADJUSTMENTS
 
-__all__ = ["RULES", "CycleActor", "StageScorer", "StageValue"]
+__all__ = ["RULES", "CycleActor", "StageScorer", "StageValue", "linear_scores", "stage_features"]
 
 F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
 FORBIDDEN = -1e8
@@ -61,7 +61,7 @@ class _StageEncoder(nn.Module):
 
         Stages are as many as the largest signal of the batch has: the rest would be padding.
         """
-        stages = _stages(observations)
+        stages = stage_features(observations)
         stages = stages[:, : _most(stages)]
         signal = observations[:, MAX_STAGES * F :].unsqueeze(1).expand(*stages.shape[:2], G)
         exists = stages[:, :, 1]
@@ -146,7 +146,7 @@ class StageScorer(nn.Module):
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""
         scores = self.learned(observations)
-        stages = _stages(observations)
+        stages = stage_features(observations)
         if self.wait_limit_s:
             red, standing, present = (stages[:, :, STAGE_FEATURES.index(n)] for n in ("red", "standing", "present"))
             late = functional.relu(red * RED_S - self.wait_limit_s)
@@ -156,13 +156,18 @@ class StageScorer(nn.Module):
     def learned(self, observations: torch.Tensor) -> torch.Tensor:
         """Scores of all stages by the weights alone: neither masked nor urged by the wait limit."""
         embedded: torch.Tensor = self.encoder(observations)
-        stages = _stages(observations)[:, : embedded.shape[1]]
-        shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
-        scores = _padded((self.score(embedded) + GAIN * self.linear(shown)).squeeze(2))
+        stages = stage_features(observations)[:, : embedded.shape[1]]
+        scores = _padded(self.score(embedded).squeeze(2) + linear_scores(stages, self.linear.weight))
         for other in self.others:
             assert isinstance(other, StageScorer)
             scores = scores + other.learned(observations)
         return scores
+
+
+def linear_scores(stages: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Scores ``[batch, stages]`` of features ``[batch, stages, F]`` by weights ``[1, 2 F]``, see ``StageScorer``."""
+    shown = torch.cat([stages, stages * stages[:, :, 2:3]], dim=2)
+    return GAIN * functional.linear(shown, weights).squeeze(2)
 
 
 class CycleActor(nn.Module):
@@ -185,7 +190,7 @@ class CycleActor(nn.Module):
         return torch.cat([_padded(self.split(embedded).squeeze(2)), self.common(pooled)], dim=1)
 
 
-def _stages(observations: torch.Tensor) -> torch.Tensor:
+def stage_features(observations: torch.Tensor) -> torch.Tensor:
     """Features of the stages, ``[batch, MAX_STAGES, F]``."""
     return observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
 
@@ -200,7 +205,7 @@ def _most(stages: torch.Tensor) -> int:
 
 def _pooled(embedded: torch.Tensor, observations: torch.Tensor) -> torch.Tensor:
     """Mean of a signal's stages, and the one that is shown, ``[batch, 2h]``."""
-    stages = _stages(observations)[:, : embedded.shape[1]]
+    stages = stage_features(observations)[:, : embedded.shape[1]]
     mean = embedded.sum(dim=1) / stages[:, :, 1].sum(dim=1, keepdim=True).clamp(min=1)
     present = (embedded * stages[:, :, 2:3]).sum(dim=1)
     return torch.cat([mean, present], dim=1)

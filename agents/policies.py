@@ -12,13 +12,16 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
+from torch.nn import functional
 
-from greenband.agents.networks import CycleActor, StageScorer, StageValue
+from greenband.agents.networks import CycleActor, StageScorer, StageValue, linear_scores, stage_features
 from greenband.errors import BadInput
 from greenband.observation import MAX_STAGES, action_mask
 from greenband.plan.adaptive import ADJUSTMENTS
 
 __all__ = ["CycleActorCritic", "MaskedDQN", "StageActorCritic", "StageQPolicy"]
+
+PRIOR_VALUE = 0.2  # share of a rule's scores that is about what its choices are worth in reward
 
 
 class _ActorAndCritic(nn.Module):
@@ -50,9 +53,9 @@ class _ActorCritic(ActorCriticPolicy):
         make_optimizer: Any = self.optimizer_class
         self.optimizer = make_optimizer(self.parameters(), lr=lr_schedule(1), fused=True, **self.optimizer_kwargs)
 
-    def scorer(self) -> Any:
+    def scorers(self) -> list[Any]:
         """The network that decides."""
-        return self.mlp_extractor.actor
+        return [self.mlp_extractor.actor]
 
 
 class StageActorCritic(_ActorCritic):
@@ -92,31 +95,72 @@ class CycleActorCritic(_ActorCritic):
         self.mlp_extractor: Any = _ActorAndCritic(CycleActor(self._hidden), ADJUSTMENTS, self._hidden)
 
 
-class StageQPolicy(DQNPolicy):
-    """DQN policy: one Q value per stage, forbidden ones far below all others."""
+class _StageValues(nn.Module):
+    """What is worth how much at a signal: a value of its state, and the scores of its stages about their mean.
 
-    def __init__(self, *args: Any, hidden: int = 64, wait_limit_s: float = 0.0, parts: int = 1, **kwargs: Any) -> None:
-        self._network: dict[str, Any] = {"hidden": hidden, "wait_limit_s": wait_limit_s, "parts": parts}
+    A dueling network (Wang et al., ICML 2016): what all stages have in common is not for the scores to follow. The
+    scorer decides by these and a rule's on top, the ``prior``, which are no part of the values: it starts from sensible
+    traffic, and what is worth next to nothing, and lost in noise, does not sway it.
+    """
+
+    def __init__(self, hidden: int, prior: str | None, wait_limit_s: float, parts: int) -> None:
+        super().__init__()
+        self.scorer = StageScorer(hidden, wait_limit_s=wait_limit_s, parts=parts)
+        self.state = nn.Sequential(StageValue(hidden), nn.Linear(hidden, 1))
+        with torch.no_grad():
+            self.scorer.score.weight.mul_(0.1)
+        if prior is not None:
+            self.scorer.add_rule(PRIOR_VALUE, prior)
+        self.register_buffer("prior", self.scorer.linear.weight.detach().clone())
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """What decides, ``[batch, MAX_STAGES]``: scores with mask and wait limit."""
+        scores: torch.Tensor = self.scorer(observations)
+        return scores
+
+    def values(self, observations: torch.Tensor, stages: torch.Tensor) -> torch.Tensor:
+        """Discounted reward after choosing ``stages``, shape ``[batch, 1]`` as the result."""
+        scores = self.scorer.learned(observations) - linear_scores(stage_features(observations), self.prior)
+        allowed: Any = action_mask(observations)  # type: ignore[arg-type]
+        mean = (scores * allowed).sum(1, keepdim=True) / allowed.sum(1, keepdim=True).clamp(min=1)
+        value: torch.Tensor = self.state(observations) + scores.gather(1, stages) - mean
+        return value
+
+
+class StageQPolicy(DQNPolicy):
+    """DQN policy over the stage scorer, whose untrained choice is the ``prior``'s."""
+
+    def __init__(
+        self,
+        *args: Any,
+        hidden: int = 64,
+        prior: str | None = None,
+        wait_limit_s: float = 0.0,
+        parts: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        self._network = hidden, prior, wait_limit_s, parts
         super().__init__(*args, **kwargs)
 
     def make_q_net(self) -> QNetwork:
         """SB3's Q network with the stage scorer inside."""
         network: Any = super().make_q_net()
-        network.q_net = StageScorer(**self._network)
+        network.q_net = _StageValues(*self._network)
         q_network: QNetwork = network.to(self.device)
         return q_network
 
-    def scorer(self) -> StageScorer:
-        """The network that decides."""
-        network: Any = self.q_net.q_net
-        scorer: StageScorer = network
-        return scorer
+    def scorers(self) -> list[StageScorer]:
+        """The network that decides, SB3's target, which is the mean of how the second was of late; that explores."""
+        networks: list[Any] = [self.q_net_target.q_net, self.q_net.q_net]
+        return [network.scorer for network in networks]
 
 
 class MaskedDQN(DQN):
-    """DQN whose random exploration draws among allowed stages only.
+    """Double DQN (van Hasselt et al., AAAI 2016) whose random exploration draws among allowed stages only.
 
-    ``run_progress`` tells the share of the run that is over, by steps or by time; exploration falls with it.
+    What follows a decision is the stage that the policy would choose then, within mask and wait limit, at the value
+    that the target network gives it: what is learned are values of the policy as it acts. ``run_progress`` tells the
+    share of the run that is over, by steps or by time; exploration falls with it.
     """
 
     run_progress: Callable[[], float] | None = None
@@ -143,10 +187,32 @@ class MaskedDQN(DQN):
         return np.where(explore, random, np.atleast_1d(actions)).reshape(np.shape(actions)), state
 
     def _sample_action(self, learning_starts: int, action_noise: Any = None, n_envs: int = 1) -> Any:
+        """Epsilon-greedy from the first decision on: the prior is worth following while nothing is learned."""
         assert self._last_obs is not None
-        if self.num_timesteps < learning_starts:
-            masks = action_mask(np.asarray(self._last_obs))
-            action = np.array([np.random.choice(np.flatnonzero(mask)) for mask in masks])
-        else:
-            action, _ = self.predict(self._last_obs, deterministic=False)
+        action, _ = self.predict(self._last_obs, deterministic=False)
         return action, action
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """Follow gradients of the Huber loss of the values of replayed decisions."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        online: Any = self.q_net.q_net
+        target: Any = self.q_net_target.q_net
+        buffer: Any = self.replay_buffer
+        losses = []
+        for _ in range(gradient_steps):
+            replayed = buffer.sample(batch_size)
+            discounts = self.gamma if replayed.discounts is None else replayed.discounts
+            with torch.no_grad():
+                following = online(replayed.next_observations).argmax(1, keepdim=True)
+                values = target.values(replayed.next_observations, following)
+                wanted = replayed.rewards + (1 - replayed.dones) * discounts * values
+            loss = functional.smooth_l1_loss(online.values(replayed.observations, replayed.actions.long()), wanted)
+            self.policy.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+            self.policy.optimizer.step()
+            losses.append(loss.item())
+        self._n_updates += gradient_steps
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/loss", np.mean(losses))

@@ -58,8 +58,8 @@ class GradientRun(Run):
         except (TypeError, ValueError, AssertionError) as error:  # what the learners say of settings they cannot use
             raise BadInput(f"configuration: agent: {error}") from error
         if self.settings.start is not None:
-            scorer = self._learner.policy.scorer()  # type: ignore[operator]
-            registry.instantiate({"_target_": f"{LEARNED}.copy_policy"}, folder=self.settings.start, network=scorer)
+            for scorer in self._learner.policy.scorers():  # type: ignore[operator]
+                registry.instantiate({"_target_": f"{LEARNED}.copy_policy"}, folder=self.settings.start, network=scorer)
         self._load()
 
     def _parts(self) -> dict[str, int]:
@@ -108,7 +108,7 @@ class GradientRun(Run):
     def _check(self, bar: Bar) -> None:
         """Validate and keep the policy if it is the best so far; then save everything to resume from."""
         learner = self._learner
-        scorer = learner.policy.scorer()  # type: ignore[operator]
+        scorer = learner.policy.scorers()[0]  # type: ignore[operator]
         if not self.stopped and self._validated != (learner.num_timesteps, learner._n_updates):
             try:
                 delay = self.validate(scorer, bar)

@@ -42,7 +42,7 @@ def test_a_trusted_archive_decides_as_the_learner_does(name: str, tmp_path: Path
     assert controller.network.wait_limit_s == 70.0
     rows = np.random.default_rng(0).random((50, OBSERVATION_SIZE)).astype(np.float32)
     with torch.no_grad():
-        expected = learner.policy.scorer()(torch.from_numpy(rows)).numpy()
+        expected = learner.policy.scorers()[0](torch.from_numpy(rows)).numpy()
     assert (controller.scores(rows) == expected).all()
 
 

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from greenband import registry
 from greenband.agents import learners
+from greenband.agents.networks import StageScorer
 from greenband.agents.policies import MaskedDQN
 from greenband.envs.spaces import action_space, observation_space
 from greenband.errors import BadInput
@@ -149,6 +151,47 @@ def test_dqn_warms_up_and_explores_over_all_allowed_stages(tmp_path: Path) -> No
     assert (learner.predict(learner._last_obs)[0] == greedy).all()
 
 
+def test_the_rule_that_dqn_begins_with_is_no_part_of_its_values(tmp_path: Path) -> None:
+    rows = torch.as_tensor(np.asarray(games(64).reset()))
+    stages = torch.as_tensor(action_mask(rows.numpy())).int().argmax(1, keepdim=True)
+    plain, ruled = (
+        learners.dqn(games(), 3, lambda: 0.0, tmp_path, **{**DQN, "prior": prior}) for prior in (None, "hold")
+    )
+    with torch.no_grad():
+        values = [learner.q_net.q_net.values(rows, stages) for learner in (plain, ruled)]
+        chosen = [learner.predict(rows.numpy(), deterministic=True)[0] for learner in (plain, ruled)]
+    assert torch.allclose(values[0], values[1], atol=1e-5)
+    assert (chosen[0] != chosen[1]).any()
+    by_rule = StageScorer(16)
+    torch.nn.init.zeros_(by_rule.score.weight)
+    by_rule.add_rule(1.0)
+    assert (chosen[1] == by_rule(rows).argmax(1).numpy()).mean() > 0.9
+
+
+def test_values_of_dqn_are_those_of_the_policy_as_it_acts(tmp_path: Path) -> None:
+    """Where the wait limit takes a decision from the network, what follows is worth what that decision is."""
+    learner: Any = learners.dqn(games(), 3, lambda: 0.0, tmp_path, **{**DQN, "wait_limit_s": 30, "gradient_steps": 1})
+    rows = np.asarray(games().reset())
+    late = rows.copy()
+    table = late[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
+    table[:, :4, 0] = 1
+    table[:, 3, [STAGE_FEATURES.index("red"), STANDING]] = 10.0, 0.1  # 1200 s of red
+    for _ in range(60):
+        learner.replay_buffer.add(rows, late, np.zeros((4, 1), int), np.zeros(4), np.zeros(4, bool), [{}] * 4)
+    asked: list[torch.Tensor] = []
+    network = learner.q_net_target.q_net
+    values = network.values
+
+    def watched(seen: torch.Tensor, stages: torch.Tensor) -> Any:
+        asked.append(stages)
+        return values(seen, stages)
+
+    network.values = watched
+    learner.set_logger(configure(str(tmp_path), []))
+    learner.train(1, 32)
+    assert (asked[0] == 3).all()
+
+
 def test_ppo_gives_forbidden_stages_no_probability(tmp_path: Path) -> None:
     env = games(64)
     learner = make("ppo", env, tmp_path)
@@ -166,9 +209,9 @@ def test_every_weight_of_ppo_is_trained(tmp_path: Path) -> None:
     learner = make("ppo", env, tmp_path)
     held = {id(p) for group in learner.policy.optimizer.param_groups for p in group["params"]}
     assert {id(p) for p in learner.policy.parameters()} == held
-    before = {name: value.clone() for name, value in learner.policy.scorer().state_dict().items()}
+    before = {name: value.clone() for name, value in learner.policy.scorers()[0].state_dict().items()}
     learner.learn(128)
-    after = learner.policy.scorer().state_dict()
+    after = learner.policy.scorers()[0].state_dict()
     assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
 
 
@@ -183,7 +226,7 @@ def test_the_shipped_settings_make_a_learner(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*truncated mini-batch")  # four slots are fewer than in training
         learner = registry.make("agent", name, env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path)
-    assert learner.policy.scorer().hidden == 64
+    assert learner.policy.scorers()[0].hidden == 64
 
 
 class Levers(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
