@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,20 @@ def test_updates_have_their_threads_and_give_them_back(
     monkeypatch.setattr(stable_baselines3.PPO, "train", lambda _: seen.append(torch.get_num_threads()))
     learner.train()
     assert (seen, torch.get_num_threads()) == ([before + 1], before)
+
+
+def test_rollouts_are_those_of_stable_baselines3(env: CorridorVecEnv, tmp_path: Path) -> None:
+    """Where chance has no part in choices, which is drawn for all slots at once there."""
+    kept: list[dict[str, Any]] = []
+    for collecting in (ParallelPPO.collect_rollouts, stable_baselines3.PPO.collect_rollouts):
+        learner, callback = learner_on(env, tmp_path), Ending()
+        callback.init_callback(learner)
+        policy: Any = learner.policy
+        policy.forward = partial(policy.forward, deterministic=True)
+        for _ in range(2):
+            collecting(learner, env, callback, learner.rollout_buffer, STEPS)
+        names = ("observations", "actions", "rewards", "episode_starts", "values", "log_probs", "advantages", "returns")
+        kept.append({name: getattr(learner.rollout_buffer, name).copy() for name in names})
+    for name, found in kept[0].items():
+        assert np.allclose(found, kept[1][name], atol=1e-5), name
+    assert kept[0]["episode_starts"].any()
