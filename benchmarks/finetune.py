@@ -12,6 +12,7 @@ taken as it is when the command is given again.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -109,13 +110,21 @@ def section(title: str, folder: Path, policy: SubjectResult, others: Mapping[str
     """A period's table."""
     delays, state = policy.per_seed["delay_s"], json.loads((folder / "rounds.json").read_text(encoding="utf-8"))
     yield (
-        f"\n## {title.strip()}\n\nTuned for {state['seconds'] / 60:.1f} minutes, {state['rounds']} rounds;"
+        f"\n## {title.strip()}\n\nTuned for {state['seconds'] / 60:.1f} minutes, {state['rounds']} rounds; best on"
+        f" validation seeds, and kept, was the policy after {found_s(folder) / 60:.1f} minutes:"
         f" {mean(delays):.1f} s/veh, {policy.violations} broken safety rules.\n\n"
         "| subject | delay | difference |\n|---|---|---|\n"
     )
     for name, theirs in others.items():
         change, interval = paired_difference(delays, theirs)
         yield f"| {name} | {mean(theirs):.1f} | {change:+.1f} {interval_text(interval)} |\n"
+
+
+def found_s(folder: Path) -> float:
+    """Wall time of a run when it had the policy that was kept, s; fitting and validation included."""
+    steps = json.loads((folder / "best" / "card.json").read_text(encoding="utf-8"))["steps"]
+    with (folder / "validation.csv").open(encoding="utf-8") as file:
+        return next(float(row["seconds"]) for row in csv.DictReader(file) if int(row["steps"]) == steps)
 
 
 if __name__ == "__main__":
