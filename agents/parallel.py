@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +14,39 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from greenband.envs.vector import CorridorVecEnv
-
 __all__ = ["ParallelPPO"]
+
+
+class Results(Protocol):
+    """What came of decisions, one row per slot, see ``greenband.envs.vector.Seen``."""
+
+    observations: npt.NDArray[np.float32]
+    last: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float32]
+    truncated: npt.NDArray[np.bool_]
+
+
+class Halved(Protocol):
+    """What a vector environment has whose halves can be stepped in turn, as ``greenband.envs.CorridorVecEnv``."""
+
+    action_space: spaces.Space[Any]
+    halves: tuple[range, range]
+
+    def slots(self, processes: range) -> slice:
+        """Where these processes' slots are among all."""
+
+    def send(self, processes: range, actions: npt.NDArray[Any]) -> None:
+        """Begin a step of these processes."""
+
+    def receive(self, processes: range) -> Results:
+        """End it."""
 
 
 class ParallelPPO(PPO):
     """PPO whose policy decides for one half of the SUMO processes while the other half simulates.
 
-    Its updates take ``threads``, since all processes stand still meanwhile. In any environment but a
-    ``CorridorVecEnv`` of several processes rollouts are stable-baselines3's own.
+    Its updates take ``threads``, since all processes stand still meanwhile. In an environment without two halves
+    rollouts are stable-baselines3's own.
     """
 
     threads = 1
@@ -32,12 +55,13 @@ class ParallelPPO(PPO):
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
         """Fill the buffer with that many steps of every slot; False if the callback ended that early."""
-        if not isinstance(env, CorridorVecEnv) or env.processes < 2:
+        halved: Any = env
+        if not all(getattr(env, "halves", [()])):
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        halves = [_Half(self, env, processes) for processes in env.halves]
+        halves = [_Half(self, halved, processes) for processes in halved.halves]
         for half in halves:
             half.decide()
         for step in range(1, n_rollout_steps + 1):
@@ -86,7 +110,7 @@ class _Row(NamedTuple):
 class _Half:
     """One half of the processes: what its slots see now, and the decision whose result is still to come."""
 
-    def __init__(self, learner: ParallelPPO, env: CorridorVecEnv, processes: range) -> None:
+    def __init__(self, learner: ParallelPPO, env: Halved, processes: range) -> None:
         self._learner, self._env, self._processes = learner, env, processes
         slots = env.slots(processes)
         last: Any = learner._last_obs
