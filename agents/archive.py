@@ -14,10 +14,7 @@ from greenband.errors import BadInput
 
 __all__ = ["ArchivedController"]
 
-SCORERS = (
-    "mlp_extractor.actor.",
-    "q_net_target.q_net.scorer.",
-)  # where PPO's and DQN's policies of this package keep it
+SCORERS = ("mlp_extractor.actor.", "q_net_target.q_net.scorer.")  # where this package's PPO and DQN keep it
 INTERVAL_S = 5  # an archive does not say
 
 

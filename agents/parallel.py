@@ -30,7 +30,7 @@ class Halved(Protocol):
     """What a vector environment has whose halves can be stepped in turn, as ``greenband.envs.CorridorVecEnv``."""
 
     action_space: spaces.Space[Any]
-    halves: tuple[range, range]
+    halves: Sequence[range]
 
     def slots(self, processes: range) -> slice:
         """Where these processes' slots are among all."""
@@ -56,7 +56,7 @@ class ParallelPPO(PPO):
     ) -> bool:
         """Fill the buffer with that many steps of every slot; False if the callback ended that early."""
         halved: Any = env
-        if not all(getattr(env, "halves", [()])):
+        if len(getattr(env, "halves", ())) < 2:
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()

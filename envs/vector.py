@@ -23,7 +23,7 @@ __all__ = ["CorridorVecEnv", "Seen"]
 
 @dataclass(frozen=True)
 class Seen:
-    """A decision's results at some processes, one row per slot.
+    """A decision's results at some processes, one row per slot: observations have shape ``[slots, OBSERVATION_SIZE]``.
 
     ``observations`` are those to decide on next, ``last`` those that the decision led to; they differ where an episode
     ended (``truncated``) and another began. ``steps`` are the results as they came, one per process.
@@ -73,10 +73,10 @@ class CorridorVecEnv(VecEnv):
         return len(self._workers)
 
     @property
-    def halves(self) -> tuple[range, range]:
-        """The processes in two halves, to ``send`` and ``receive`` in turn."""
+    def halves(self) -> list[range]:
+        """The processes in two halves, to ``send`` and ``receive`` in turn; a single one is all there is."""
         middle = (self.processes + 1) // 2
-        return range(middle), range(middle, self.processes)
+        return [half for half in (range(middle), range(middle, self.processes)) if half]
 
     def slots(self, processes: range) -> slice:
         """Where these processes' slots are among all."""

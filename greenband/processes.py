@@ -38,7 +38,7 @@ def lenient_threads() -> None:
 
     To be called before torch is imported. GNU's OpenMP library has them spin for milliseconds, each on a core that
     something else may need: in training beside one other process two threads were up to 24 times slower than one. With
-    few spins (``GOMP_SPINCOUNT``, GNU libgomp manual) they are as fast there as one, and alone as fast as ever.
+    few spins (``GOMP_SPINCOUNT``, GNU libgomp manual) they are as fast there as one, and alone hardly slower.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

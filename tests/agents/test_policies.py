@@ -136,12 +136,12 @@ def test_choices_stay_within_the_mask(name: str, deterministic: bool, tmp_path: 
     assert action_mask(np.asarray(rows)[0])[int(one)]
 
 
-def test_dqn_warms_up_and_explores_over_all_allowed_stages(tmp_path: Path) -> None:
+def test_dqn_explores_from_the_first_decision_on_over_all_allowed_stages(tmp_path: Path) -> None:
     env = games(64)
     learner: MaskedDQN = make("dqn", env, tmp_path)
     learner._last_obs = env.reset()
     masks = action_mask(np.asarray(learner._last_obs))
-    for learning_starts in (10, 0):  # warm-up, then epsilon-greedy with epsilon 1
+    for learning_starts in (10, 0):  # before and after the first update, with epsilon 1
         learner.exploration_rate = 1.0
         drawn = np.stack([learner._sample_action(learning_starts, None, 64)[0] for _ in range(150)])
         for slot, mask in enumerate(masks):
