@@ -110,9 +110,18 @@ def dqn(
     parts: int = 1,
     **settings: Any,
 ) -> MaskedDQN:
-    """A DQN learner; arguments as for ``ppo``."""
+    """A DQN learner; arguments as for ``ppo``. Its scores are added to the ``prior``'s, see ``StageQPolicy``.
+
+    Raises:
+        BadInput: as for ``ppo``; a number of steps or a share that is none.
+        UnknownName: there is no such prior.
+    """
     _check_mode(env, spaces.Discrete)
     _check_numbers({"hidden": hidden, "wait_limit_s": wait_limit_s, "learning_rate": learning_rate, **settings})
+    if not 0 < settings.get("tau", 1.0) <= 1:
+        raise BadInput(f"agent.tau={settings['tau']}: must be above 0 and at most 1")
+    if settings.get("n_steps", 1) < 1:
+        raise BadInput(f"agent.n_steps={settings['n_steps']}: must be at least 1")
     network = {"hidden": hidden, "prior": prior, "wait_limit_s": wait_limit_s, "parts": parts}
     if (interval := settings.get("target_update_interval")) is not None:
         settings["target_update_interval"] = max(interval, env.num_envs)

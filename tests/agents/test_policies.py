@@ -19,7 +19,7 @@ from greenband.agents import learners
 from greenband.agents.networks import StageScorer
 from greenband.agents.policies import MaskedDQN
 from greenband.envs.spaces import action_space, observation_space
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, STAGE_FEATURES, action_mask
 
 F = len(STAGE_FEATURES)
@@ -291,3 +291,17 @@ def test_temperature_divides_scores_and_changes_no_greedy_choice(tmp_path: Path)
 def test_a_temperature_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"agent\.temperature=0: must be above 0"):
         learners.ppo(games(), 0, lambda: 0.0, tmp_path, **{**PPO, "temperature": 0})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("tau", 2, r"agent\.tau=2: must be above 0 and at most 1"),
+        ("tau", 0.0, r"agent\.tau=0\.0: must be above 0"),
+        ("n_steps", 0, r"agent\.n_steps=0: must be at least 1"),
+        ("prior", "wide", "unknown prior 'wide': choose from hold, wave"),
+    ],
+)
+def test_settings_of_dqn_out_of_range_are_named(setting: str, value: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises((BadInput, UnknownName), match=message):
+        registry.make("agent", "dqn", env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path, **{setting: value})
