@@ -55,7 +55,7 @@ def trained(agent: str, options: argparse.Namespace) -> Path:
 def kept_run(folder: Path, words: Sequence[str]) -> Path:
     """A finished run in ``folder``: trained as ``words`` say, or gone on with, if it is not there."""
     if not (folder / "finished").is_file():
-        begun = (folder / "checkpoint.pt").is_file()
+        begun = any((folder / name).is_file() for name in ("checkpoint.pt", "rounds.json"))
         train(["--resume", str(folder)] if begun else [*words, f"out={folder}", f"processes={PROCESSES}"])
         write_text(folder / "finished", "")
     return folder

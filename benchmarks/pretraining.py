@@ -1,11 +1,11 @@
 """Does it pay to begin training in the mesoscopic model? Wall time to a delay in micro, with and without.
 
-    python benchmarks/pretraining.py [--scenario shixin_short] [--period AM] [--steps 300000] [--meso-steps 200000]
-                                     [--seeds 1,2] [--out benchmarks/results/pretraining.md]
+    python benchmarks/pretraining.py [--agents rollouts,ppo] [--scenario shixin_short] [--period AM] [--seeds 1,2]
+                                     [--out benchmarks/results/pretraining.md]
 
-PPO with its default settings on two SUMO processes: once in micro throughout, once in meso first and then in micro from
-what was best. Both are validated in micro all along; that takes the same time whatever the model of the training. A
-finished run is kept in ``runs/benchmarks/pretraining`` and taken as it is when the command is given again.
+Each agent learns on two SUMO processes, as ``TRAININGS`` says: once in micro throughout, once in meso first and then in
+micro from what was best. All runs are validated in micro, which takes the same time whatever the model of the training.
+A finished run is kept in ``runs/benchmarks/pretraining`` and taken as it is when the command is given again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from learners import kept_run
@@ -21,44 +22,60 @@ from greenband import sumo
 from greenband.files import write_text
 
 RUNS = Path("runs", "benchmarks", "pretraining")
-VALIDATIONS = 10
 Curve = list[tuple[float, float]]  # (wall time in s, least validation delay so far in s)
 
 
+@dataclass(frozen=True)
+class Training:
+    """Decisions in either model and settings of an agent; ``after`` are those of a run that begins with a policy."""
+
+    micro: int
+    meso: int
+    settings: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+TRAININGS = {
+    "rollouts": Training(260_000, 260_000, ("agent.episodes=4", "agent.window=4"), ("agent.first=0.5",)),
+    "ppo": Training(100_000, 100_000, ("validation.every_steps=20000",)),
+}
+
+
 def main() -> None:
-    """Train, and write the table after each seed."""
+    """Train, and write the tables after each seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--agents", default=",".join(TRAININGS))
     parser.add_argument("--scenario", default="shixin_short")
     parser.add_argument("--period", default="AM")
-    parser.add_argument("--steps", type=int, default=300_000)
-    parser.add_argument("--meso-steps", type=int, default=200_000)
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     text = (
-        f"`python benchmarks/pretraining.py --scenario {options.scenario} --period {options.period} --steps"
-        f" {options.steps} --meso-steps {options.meso_steps} --seeds {options.seeds}`, SUMO {sumo.version_string()}\n\n"
+        f"`python benchmarks/pretraining.py --agents {options.agents} --scenario {options.scenario} --period"
+        f" {options.period} --seeds {options.seeds}`, SUMO {sumo.version_string()}\n\n"
         "Wall time in minutes, validations included, until the delay on the validation seeds in micro (1000 to 1003)"
         " is at most the one given: the best of either way, and 1, 2 and 5 % above it.\n"
     )
-    for seed in options.seeds.split(","):
-        micro, meso = run("micro", seed, options), run("meso", seed, options)
-        finished = run("micro", seed, options, start=meso)
-        direct, staged = curve([micro]), curve([meso, finished])
-        text += "".join(section(seed, direct, staged, curve([meso])))
-        print(text, flush=True)
-        if options.out:
-            write_text(options.out, text)
+    for agent in options.agents.split(","):
+        for seed in options.seeds.split(","):
+            micro, meso = run(agent, "micro", seed, options), run(agent, "meso", seed, options)
+            finished = run(agent, "micro", seed, options, start=meso)
+            direct, staged = curve([micro]), curve([meso, finished])
+            text += "".join(section(f"{agent}, seed {seed}", direct, staged, curve([meso])))
+            print(text, flush=True)
+            if options.out:
+                write_text(options.out, text)
 
 
-def run(fidelity: str, seed: str, options: argparse.Namespace, start: Path | None = None) -> Path:
+def run(agent: str, fidelity: str, seed: str, options: argparse.Namespace, start: Path | None = None) -> Path:
     """A training run, trained if it is not there; ``start`` is the run it goes on from."""
-    steps = options.meso_steps if fidelity == "meso" else options.steps
-    name = f"{options.scenario}_{options.period}_{seed}_{fidelity}_{steps}"
-    words = [f"scenario={options.scenario}", f"env.periods=[{options.period}]", f"seed={seed}", f"steps={steps}"]
-    words += [f"simulation.fidelity={fidelity}", f"validation.every_steps={steps // VALIDATIONS}"]
+    training = TRAININGS[agent]
+    steps = training.meso if fidelity == "meso" else training.micro
+    name = f"{options.scenario}_{options.period}_{agent}_{seed}_{fidelity}"
+    words = [f"scenario={options.scenario}", f"env.periods=[{options.period}]", f"agent={agent}", f"seed={seed}"]
+    words += [f"simulation.fidelity={fidelity}", f"steps={steps}", *training.settings]
     if start is not None:
-        name, words = f"{name}_after_{start.name}", [*words, f"start={start}"]
+        name, words = f"{name}_after_meso", [*words, f"start={start}", *training.after]
     folder: Path = kept_run(RUNS / name, words)
     return folder
 
@@ -77,11 +94,11 @@ def curve(folders: Sequence[Path]) -> Curve:
     return points
 
 
-def section(seed: str, direct: Curve, staged: Curve, meso: Curve) -> Iterator[str]:
-    """A seed's table."""
+def section(title: str, direct: Curve, staged: Curve, meso: Curve) -> Iterator[str]:
+    """A table of one agent and seed."""
     yield (
-        f"\n## Seed {seed}\n\nLeast delay: {direct[-1][1]:.1f} s in micro alone ({direct[-1][0] / 60:.0f} min),"
-        f" {staged[-1][1]:.1f} s with meso first ({staged[-1][0] / 60:.0f} min, {meso[-1][0] / 60:.0f} of them in meso,"
+        f"\n## {title}\n\nLeast delay: {direct[-1][1]:.1f} s in micro alone ({direct[-1][0] / 60:.1f} min),"
+        f" {staged[-1][1]:.1f} s with meso first ({staged[-1][0] / 60:.1f} min, {meso[-1][0] / 60:.1f} of them in meso,"
         f" which came to {meso[-1][1]:.1f} s).\n\n| delay s | micro alone | meso, then micro |\n|---|---|---|\n"
     )
     best = min(direct[-1][1], staged[-1][1])
