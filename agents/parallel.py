@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 __all__ = ["ParallelPPO"]
+
+CHUNK = 1024  # observations that are valued at a time
 
 
 class Results(Protocol):
@@ -45,8 +48,9 @@ class Halved(Protocol):
 class ParallelPPO(PPO):
     """PPO whose policy decides for one half of the SUMO processes while the other half simulates.
 
-    Its updates take ``threads``, since all processes stand still meanwhile. In an environment without two halves
-    rollouts are stable-baselines3's own.
+    What states are worth is for updates to know, so that a whole rollout is valued when it is complete. That and the
+    updates take ``threads``, since all processes stand still meanwhile. In an environment without two halves rollouts
+    are stable-baselines3's own.
     """
 
     threads = 1
@@ -79,19 +83,27 @@ class ParallelPPO(PPO):
             rollout_buffer.add(*_joined(rows))
         self._last_obs = np.concatenate([half.observations for half in halves])
         self._last_episode_starts = np.concatenate([half.starts for half in halves])
-        with torch.no_grad():
-            values = self.policy.predict_values(torch.as_tensor(self._last_obs))
-        rollout_buffer.compute_returns_and_advantage(values, self._last_episode_starts)
+        with self._all_threads(), torch.no_grad():
+            seen = torch.as_tensor(rollout_buffer.observations).flatten(0, 1)
+            values = torch.cat([self.policy.predict_values(chunk) for chunk in torch.split(seen, CHUNK)])
+            rollout_buffer.values[:] = values.numpy().reshape(rollout_buffer.values.shape)
+            last = self.policy.predict_values(torch.as_tensor(self._last_obs))
+        rollout_buffer.compute_returns_and_advantage(last, self._last_episode_starts)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
     def train(self) -> None:
         """Update the policy."""
+        with self._all_threads():
+            super().train()
+
+    @contextmanager
+    def _all_threads(self) -> Iterator[None]:
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            super().train()
+            yield
         finally:
             torch.set_num_threads(before)
 
@@ -120,7 +132,9 @@ class _Half:
     def decide(self) -> None:
         """Send the processes what the policy wants."""
         with torch.no_grad():
-            actions, self._values, self._log_probs = self._learner.policy(torch.as_tensor(self.observations))
+            distribution = self._learner.policy.get_distribution(torch.as_tensor(self.observations))
+            actions = distribution.get_actions()
+            self._log_probs = distribution.log_prob(actions)
         self._actions = actions.numpy()
         space = self._env.action_space
         wanted = np.clip(self._actions, space.low, space.high) if isinstance(space, spaces.Box) else self._actions
@@ -134,7 +148,8 @@ class _Half:
             with torch.no_grad():
                 values = self._learner.policy.predict_values(torch.as_tensor(seen.last[seen.truncated]))
             rewards[seen.truncated] += self._learner.gamma * values.numpy().ravel()
-        row = _Row(self.observations, self._actions, rewards, self.starts, self._values, self._log_probs)
+        later = torch.zeros(len(rewards))
+        row = _Row(self.observations, self._actions, rewards, self.starts, later, self._log_probs)
         self.observations, self.starts = seen.observations, seen.truncated
         return row
 

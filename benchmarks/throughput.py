@@ -3,8 +3,8 @@
     python benchmarks/throughput.py [--repeats 3] [--out benchmarks/results/throughput.md]
 
 All train by PPO with 256 steps a rollout, 5 epochs and minibatches of 1,024, a decision every 5 s, two cores;
-greenband with eight SUMO processes, sumo-rl with the one that it can have, over libsumo and over TraCI. They take turns
-in the same run, and ratios are of medians. sumo-rl needs older packages, so it gets a venv of its own in
+greenband with sixteen SUMO processes, sumo-rl with the one that it can have, over libsumo and over TraCI. They take
+turns in the same run, and ratios are of medians. sumo-rl needs older packages, so it gets a venv of its own in
 ``runs/benchmarks``, which is kept for the next call.
 """
 
@@ -28,8 +28,8 @@ from greenband.files import write_text
 from greenband.processes import lenient_threads
 
 MAP = "cologne8"
-STEPS, EPOCHS, BATCH, PROCESSES = 256, 5, 1024, 8
-ROLLOUTS = {"greenband": 8, "sumo-rl over libsumo": 8, "sumo-rl over TraCI": 1}
+STEPS, EPOCHS, BATCH, PROCESSES = 256, 5, 1024, 16
+ROLLOUTS = {"greenband": 4, "sumo-rl over libsumo": 8, "sumo-rl over TraCI": 1}
 VENV = Path("runs", "benchmarks", "sumo-rl")
 PACKAGES = (
     *("sumo-rl==1.4.5", "gymnasium==0.29.1", "pettingzoo==1.24.3", "supersuit==3.9.3", "stable-baselines3==2.3.2"),
