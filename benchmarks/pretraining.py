@@ -4,8 +4,9 @@
                                      [--out benchmarks/results/pretraining.md]
 
 Each agent learns on two SUMO processes, as ``TRAININGS`` says: once in micro throughout, once in meso first and then in
-micro from what was best. It begins as max-wave, which does badly there, so that there is much to learn. All runs are validated in micro, which takes the same time whatever the model of the training.
-A finished run is kept in ``runs/benchmarks/pretraining`` and taken as it is when the command is given again.
+micro from what was best. It begins as max-wave, which does badly there, so that there is much to learn. All
+runs are validated in micro, which takes the same time whatever the model of the training. A finished run is kept in
+``runs/benchmarks/pretraining`` and taken as it is when the command is given again.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Training:
 
 TRAININGS = {
     "rollouts": Training(
-        260_000, 260_000, ("agent.prior=wave", "agent.episodes=4", "agent.window=4"), ("agent.first=0.5",)
+        190_000, 190_000, ("agent.prior=wave", "agent.episodes=3", "agent.window=2"), ("agent.first=0.5",)
     ),
-    "ppo": Training(100_000, 100_000, ("agent.prior=wave", "validation.every_steps=20000")),
+    "ppo": Training(60_000, 60_000, ("agent.prior=wave", "validation.every_steps=20000")),
 }
 
 
