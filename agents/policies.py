@@ -81,6 +81,20 @@ class StageActorCritic(_ActorCritic):
         actor = StageScorer(hidden, prior, wait_limit_s, parts)
         self.mlp_extractor: Any = _ActorAndCritic(actor, MAX_STAGES, hidden, temperature)
 
+    def evaluate_actions(self, obs: Any, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Values, logarithms of probability and entropies.
+
+        Where a signal has no choice, which is most of the time, the latter are 0 and the actor has nothing to learn.
+        """
+        allowed: Any = action_mask(obs)
+        free = allowed.sum(1) > 1
+        free[0] |= ~free.any()  # there are no distributions of nothing
+        distribution = self.get_distribution(obs[free])
+        none = torch.zeros(len(obs))
+        log_probs = none.masked_scatter(free, distribution.log_prob(actions.flatten()[free]))
+        entropies: Any = distribution.entropy()
+        return self.predict_values(obs), log_probs, none.masked_scatter(free, entropies)
+
 
 class CycleActorCritic(_ActorCritic):
     """Adjustments of a plan, drawn from normal distributions about the actor's, and a value."""

@@ -12,15 +12,16 @@ import numpy.typing as npt
 import pytest
 import torch
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from greenband import registry
 from greenband.agents import learners
 from greenband.agents.networks import StageScorer
-from greenband.agents.policies import MaskedDQN
+from greenband.agents.policies import MaskedDQN, StageActorCritic
 from greenband.envs.spaces import action_space, observation_space
 from greenband.errors import BadInput, UnknownName
-from greenband.observation import MAX_STAGES, STAGE_FEATURES, action_mask
+from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, STAGE_FEATURES, action_mask
 
 F = len(STAGE_FEATURES)
 STANDING, LEAVING, APPROACHING = (STAGE_FEATURES.index(n) for n in ("standing", "leaving", "approaching"))
@@ -305,3 +306,26 @@ def test_a_temperature_of_nothing_is_refused(tmp_path: Path) -> None:
 def test_settings_of_dqn_out_of_range_are_named(setting: str, value: object, message: str, tmp_path: Path) -> None:
     with pytest.raises((BadInput, UnknownName), match=message):
         registry.make("agent", "dqn", env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path, **{setting: value})
+
+
+@pytest.mark.parametrize("choices", [1.0, 0.4, 0.0])
+def test_decisions_are_judged_as_stable_baselines3_does(choices: float) -> None:
+    """Some signals have a choice, or all, or none: values, probabilities, entropies and gradients are the same."""
+    torch.manual_seed(1)
+    policy = StageActorCritic(observation_space(), action_space(), lambda _: 1e-3, hidden=8, prior="hold")
+    observations = torch.rand(60, OBSERVATION_SIZE)
+    stages = observations[:, : MAX_STAGES * F].reshape(-1, MAX_STAGES, F)
+    stages[:, :, 1] = torch.arange(MAX_STAGES) < 4
+    stages[:, :, 0] = stages[:, :, 1] * (torch.rand(60, 1) < choices)
+    stages[:, 2, 0] = 1
+    actions = policy.get_distribution(observations).get_actions()
+    found = []
+    judges: list[Any] = [StageActorCritic.evaluate_actions, ActorCriticPolicy.evaluate_actions]
+    for judge in judges:
+        policy.zero_grad()
+        values, log_probs, entropies = judge(policy, observations, actions)
+        (values.sum() + (log_probs * torch.linspace(-1, 1, 60)).sum() + entropies.sum()).backward()
+        found.append([values, log_probs, entropies, *(p.grad for p in policy.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
