@@ -27,7 +27,7 @@ from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 
-__all__ = ["CycleController", "LearnedController", "copy_policy", "load_policy", "parts_of", "save_policy"]
+__all__ = ["CycleController", "LearnedController", "copy_policy", "load_policy", "save_policy", "shape_of"]
 
 WEIGHTS, CARD = "policy.safetensors", "card.json"
 
@@ -68,13 +68,15 @@ def copy_policy(folder: Path | str, network: StageScorer | CycleActor) -> None:
     network.load_state_dict(theirs.state_dict())
 
 
-def parts_of(folder: Path | str) -> int:
-    """How many networks the policy adds up that a run or policy folder holds.
+def shape_of(folder: Path | str) -> dict[str, int]:
+    """The shape of the policy that a run or policy folder holds: ``hidden`` units a layer, and ``parts`` if several.
 
     Raises:
         BadInput: there is no policy.
     """
-    return int(_read_card((policy_folder(Path(folder)) or Path(folder)) / CARD).get("parts", 1))
+    card = _read_card((policy_folder(Path(folder)) or Path(folder)) / CARD)
+    parts = int(card.get("parts", 1))
+    return {"hidden": int(card["hidden"])} | ({"parts": parts} if parts > 1 else {})
 
 
 class LearnedController:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from greenband.agents.learned import copy_policy, parts_of
+from greenband.agents.learned import copy_policy, shape_of
 from greenband.agents.networks import RULES, StageScorer
 from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, STAGE_FEATURES, standing_alone
@@ -113,7 +113,7 @@ class Rollouts:
     def begin(self, start: str | None, seed: int) -> StageScorer:
         """The policy of the first round: that of a run or policy folder, or the untrained one of a seed."""
         torch.manual_seed(seed)
-        parts = 1 if start is None else parts_of(start)
+        parts = 1 if start is None else shape_of(start).get("parts", 1)
         scorer = StageScorer(self.hidden, self.prior, self.wait_limit_s, parts)
         if start is not None:
             copy_policy(start, scorer)

@@ -109,10 +109,10 @@ DQN = (
 
 
 def gradient(tiny: Path, out: Path, start: Path, *more: str) -> dict[str, Any]:
-    """A run of PPO or DQN that begins as another policy and learns nothing."""
+    """A run of PPO or DQN that begins as another policy, whose shape it takes, and learns nothing."""
     words = [
         *("scenario._target_=greenband.registry.scenario", f"scenario.name={tiny}", "processes=1", f"out={out}"),
-        *(f"start={start}", "validation.seeds='1000'", "agent.hidden=8", "agent.learning_rate=0", *more),
+        *(f"start={start}", "validation.seeds='1000'", "agent.learning_rate=0", *more),
     ]
     with initialize_config_module("greenband.configs", version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", words), resolve=True)

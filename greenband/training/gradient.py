@@ -49,7 +49,7 @@ class GradientRun(Run):
         try:
             self._learner = registry.instantiate(
                 self.config["agent"],
-                **self._parts(),
+                **self._shape(),
                 env=self._env,
                 seed=self.settings.seed,
                 progress=lambda: self.progress,
@@ -62,12 +62,12 @@ class GradientRun(Run):
                 registry.instantiate({"_target_": f"{LEARNED}.copy_policy"}, folder=self.settings.start, network=scorer)
         self._load()
 
-    def _parts(self) -> dict[str, int]:
-        """How many networks the policy has to have if it begins as another; nothing if that has one, as most do."""
+    def _shape(self) -> dict[str, int]:
+        """The shape of the policy that the run begins with, if any, which is then its own."""
         if self.settings.start is None:
             return {}
-        parts = registry.instantiate({"_target_": f"{LEARNED}.parts_of"}, folder=self.settings.start)
-        return {"parts": parts} if parts > 1 else {}
+        shape: dict[str, int] = registry.instantiate({"_target_": f"{LEARNED}.shape_of"}, folder=self.settings.start)
+        return shape
 
     def close(self) -> None:
         """End the SUMO processes."""

@@ -19,8 +19,8 @@ from greenband.agents.learned import (
     LearnedController,
     copy_policy,
     load_policy,
-    parts_of,
     save_policy,
+    shape_of,
 )
 from greenband.agents.networks import CycleActor, StageScorer
 from greenband.cli.plan import make_plans
@@ -70,7 +70,7 @@ def test_shares_of_several_add_up_and_come_back_from_the_file(tmp_path: Path) ->
     wanted = 0.25 * one.learned(observations) + 1.25 * other.learned(observations)
     assert torch.allclose(both.learned(observations), wanted, atol=1e-4)
     save_policy(tmp_path / "policy", both, FACTS)
-    assert parts_of(tmp_path / "policy") == 3
+    assert shape_of(tmp_path / "policy") == {"hidden": 16, "parts": 3}
     loaded = LearnedController(tmp_path / "policy").network
     assert torch.equal(loaded(observations), both(observations))
     with pytest.raises(BadInput, match="a policy of 3 parts, the one that is trained of 1"):
