@@ -28,19 +28,20 @@ Curve = list[tuple[float, float]]  # (wall time in s, least validation delay so 
 
 @dataclass(frozen=True)
 class Training:
-    """Decisions in either model and settings of an agent; ``after`` are those of a run that begins with a policy."""
+    """Decisions of an agent in micro, in meso, and in micro after that; settings, and those of the last in addition."""
 
     micro: int
     meso: int
+    finish: int
     settings: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
 
 TRAININGS = {
     "rollouts": Training(
-        190_000, 190_000, ("agent.prior=wave", "agent.episodes=3", "agent.window=2"), ("agent.first=0.5",)
+        190_000, 190_000, 80_000, ("agent.prior=wave", "agent.episodes=3", "agent.window=2"), ("agent.first=0.5",)
     ),
-    "ppo": Training(60_000, 60_000, ("agent.prior=wave", "validation.every_steps=20000")),
+    "ppo": Training(60_000, 60_000, 40_000, ("agent.prior=wave", "validation.every_steps=20000")),
 }
 
 
@@ -73,7 +74,7 @@ def main() -> None:
 def run(agent: str, fidelity: str, seed: str, options: argparse.Namespace, start: Path | None = None) -> Path:
     """A training run, trained if it is not there; ``start`` is the run it goes on from."""
     training = TRAININGS[agent]
-    steps = training.meso if fidelity == "meso" else training.micro
+    steps = training.meso if fidelity == "meso" else training.micro if start is None else training.finish
     name = f"{options.scenario}_{options.period}_{agent}_{seed}_{fidelity}"
     words = [f"scenario={options.scenario}", f"env.periods=[{options.period}]", f"agent={agent}", f"seed={seed}"]
     words += [f"simulation.fidelity={fidelity}", f"steps={steps}", *training.settings]
