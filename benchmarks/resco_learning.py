@@ -4,7 +4,7 @@
                                         [--processes 2] [--out benchmarks/results/resco_learning.md]
 
 A policy for each map is trained by rollouts (``TRAINING``, ``BUDGET``) on training seeds, and the best one on
-validation seeds is taken. It begins as max-wave and is held near it. Its cameras see 80 m, where RESCO allows 200 m.
+validation seeds is taken. It begins as max-wave and is held near it. Its cameras see 200 m, as RESCO's detectors do.
 Settings, maps and delay are those of resco.py, whose results are compared with, paired by seed. A training run is kept
 in ``runs/benchmarks/resco_learning``: the command, given again, goes on with it or takes it as it is. ``BAR`` is the
 lowest row of an independent implementation, see resco.py.
@@ -30,7 +30,7 @@ RUNS = Path("runs", "benchmarks", "resco_learning")
 TRAINING = (
     *("agent=rollouts", "agent.prior=wave", "agent.rule=0.5", "agent.episodes=8", "agent.window=4", "agent.members=3"),
     *("agent.wait_limit_s=0", f"env.periods=[{PERIOD}]", f"env.interval_s={DECISION_S}"),
-    *("sensing.range_m=80", "validation.seeds='1000:1008'"),
+    *("sensing.range_m=200", "validation.seeds='1000:1008'"),
 )
 BUDGET = {"cologne1": 16_000, "cologne3": 660_000, "cologne8": 860_000, "ingolstadt1": 165_000}  # decisions
 BAR = {name: min(rows[name][0] for rows in REFERENCE.values()) for name in MAPS}

@@ -227,7 +227,7 @@ def test_the_shipped_settings_make_a_learner(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*truncated mini-batch")  # four slots are fewer than in training
         learner = registry.make("agent", name, env=games(), seed=0, progress=lambda: 0.0, log_dir=tmp_path)
-    assert learner.policy.scorers()[0].hidden == {"ppo": 32, "dqn": 64}[name]
+    assert learner.policy.scorers()[0].hidden == 64
 
 
 class Levers(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
