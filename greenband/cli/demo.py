@@ -63,7 +63,7 @@ def _train(scenario: str, period: str, minutes: float, jobs: int, out: Path) -> 
     config |= {"minutes": minutes, "processes": min(jobs, MOST_PROCESSES), "out": str(folder)}
     config["scenario"] = {"_target_": "greenband.registry.scenario", "name": scenario}
     config["env"]["periods"] = [period]
-    config["validation"] = {"seeds": "1000:1002", "every_steps": VALIDATE_EVERY, "jobs": jobs}
+    config["validation"] |= {"seeds": "1000:1002", "every_steps": VALIDATE_EVERY, "jobs": jobs}
     return train(config)
 
 
