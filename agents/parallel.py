@@ -148,8 +148,8 @@ class _Half:
             with torch.no_grad():
                 values = self._learner.policy.predict_values(torch.as_tensor(seen.last[seen.truncated]))
             rewards[seen.truncated] += self._learner.gamma * values.numpy().ravel()
-        later = torch.zeros(len(rewards))
-        row = _Row(self.observations, self._actions, rewards, self.starts, later, self._log_probs)
+        not_yet = torch.zeros(len(rewards))  # what states are worth is filled in when the rollout is complete
+        row = _Row(self.observations, self._actions, rewards, self.starts, not_yet, self._log_probs)
         self.observations, self.starts = seen.observations, seen.truncated
         return row
 

@@ -82,9 +82,9 @@ class StageActorCritic(_ActorCritic):
         self.mlp_extractor: Any = _ActorAndCritic(actor, MAX_STAGES, hidden, temperature)
 
     def evaluate_actions(self, obs: Any, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Values, logarithms of probability and entropies.
+        """Values ``[batch, 1]``, logarithms of probability ``[batch]`` and entropies ``[batch]`` of decisions.
 
-        Where a signal has no choice, which is most of the time, the latter are 0 and the actor has nothing to learn.
+        Where a signal has no choice, as most of the time, the latter two are 0 and the actor has nothing to learn.
         """
         allowed: Any = action_mask(obs)
         free = allowed.sum(1) > 1

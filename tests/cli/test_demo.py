@@ -13,7 +13,7 @@ from greenband.evaluation import load
 
 def test_the_whole_job_is_done_and_summed_up(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    demo.run(out, str(tiny), "AM", minutes=0.2, seeds="0:1", jobs=1)
+    demo.run(out, str(tiny), "AM", minutes=0.5, seeds="0:1", jobs=1)
     assert (out / "policy" / "best" / "policy.safetensors").is_file()
     assert list((out / "tables" / "csv").glob("*.csv"))
     (result,) = load(out / "results.json")
