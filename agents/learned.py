@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from greenband.agents.networks import CycleActor, StageScorer
+from greenband.agents.networks import CycleActor, StageScorer, wait_limits
 from greenband.agents.planned import GreenWave
 from greenband.errors import BadInput
 from greenband.evaluation.subjects import policy_folder
@@ -95,15 +95,16 @@ class LearnedController:
         card = _read_card(Path(folder) / CARD)
         self.interval_s = int(card["interval_s"])
         self.network = StageScorer(
-            int(card["hidden"]), wait_limit_s=float(card.get("wait_limit_s", 0.0)), parts=int(card.get("parts", 1))
+            int(card["hidden"]), wait_limit_s=card.get("wait_limit_s", 0.0), parts=int(card.get("parts", 1))
         )
         _read_weights(Path(folder) / WEIGHTS, self.network)
         self._names: list[str] = []
 
     def reset(self, scenario: Scenario, period: str) -> None:
-        """Forget the last run and take the scenario's signals."""
+        """Forget the last run, take the scenario's signals and the wait limit of the period."""
         self._encoder = _encoder(scenario)
         self._names = list(scenario.network.signals)
+        self.network.period = period
 
     def fallback(self, scenario: Scenario, period: str) -> PlanSet | None:
         """Plans for signals whose detectors fail."""
@@ -198,12 +199,11 @@ def _read_card(path: Path) -> dict[str, Any]:
         card = json.loads(path.read_text(encoding="utf-8"))
         if min(int(card["hidden"]), int(card["interval_s"]), int(card.get("parts", 1))) < 1:
             raise ValueError("hidden, interval_s and parts must be at least 1")
-        if float(card.get("wait_limit_s", 0.0)) < 0:
-            raise ValueError("wait_limit_s must be at least 0")
+        wait_limits(card.get("wait_limit_s", 0.0))
         size = card.get("observation_size")
     except KeyError as error:
         raise BadInput(f"{path}: not a policy card: {error} is missing") from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, BadInput) as error:
         raise BadInput(f"{path}: not a policy card: {error}") from error
     if size != OBSERVATION_SIZE:
         raise BadInput(f"{path}: made for observations of size {size}, this version has {OBSERVATION_SIZE}")

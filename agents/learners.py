@@ -147,7 +147,7 @@ def _check_mode(env: VecEnv, actions: type[spaces.Space[Any]]) -> None:
 def _check_numbers(settings: Mapping[str, Any]) -> None:
     """The learner itself would only stumble over text in the middle of a run."""
     for name, value in settings.items():
-        if isinstance(value, str):
+        if isinstance(value, str | Mapping):
             raise BadInput(f"agent.{name}={value!r}: must be a number")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -12,7 +13,18 @@ from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, RED_S, SIGNAL_FEATURES, STAGE_FEATURES
 from greenband.plan.adaptive import ADJUSTMENTS
 
-__all__ = ["RULES", "CycleActor", "StageScorer", "StageValue", "linear_scores", "stage_features"]
+__all__ = [
+    "RULES",
+    "CycleActor",
+    "StageScorer",
+    "StageValue",
+    "WaitLimit",
+    "linear_scores",
+    "stage_features",
+    "wait_limits",
+]
+
+WaitLimit = float | Mapping[str, float]
 
 F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
 FORBIDDEN = -1e8
@@ -92,18 +104,21 @@ class StageScorer(nn.Module):
     a green is another question than to begin one.
 
     Beyond ``wait_limit_s`` of red (0: never) a stage at which vehicles stand gains on the others from second to second.
-    What is learned cannot take that back: nobody is left waiting because few wait there.
+    What is learned cannot take that back: nobody is left waiting because few wait there. The limit may differ from
+    period to period, as cycles do; then the network's ``period`` tells which is in force, and in one that has none, or
+    none that is known, it is the shortest.
 
     A scorer may have several ``parts``, networks of one shape whose scores are added, see ``mixed``.
     """
 
-    def __init__(self, hidden: int = 64, prior: str | None = None, wait_limit_s: float = 0.0, parts: int = 1) -> None:
+    def __init__(
+        self, hidden: int = 64, prior: str | None = None, wait_limit_s: WaitLimit = 0.0, parts: int = 1
+    ) -> None:
         super().__init__()
         if parts < 1:
             raise BadInput(f"parts={parts}: must be at least 1")
-        if wait_limit_s < 0:
-            raise BadInput(f"wait_limit_s={wait_limit_s}: must be at least 0")
-        self.hidden, self.wait_limit_s = hidden, wait_limit_s
+        self.hidden, self.wait_limit_s = hidden, wait_limits(wait_limit_s)
+        self.period: str | None = None
         self.encoder = _StageEncoder(hidden)
         self.score = nn.Linear(hidden, 1)
         self.linear = nn.Linear(2 * F, 1, bias=False)
@@ -149,11 +164,17 @@ class StageScorer(nn.Module):
         """``[batch, OBSERVATION_SIZE]`` to scores ``[batch, MAX_STAGES]``."""
         scores = self.learned(observations)
         stages = stage_features(observations)
-        if self.wait_limit_s:
+        if limit_s := self._limit_s():
             red, standing, present = (stages[:, :, STAGE_FEATURES.index(n)] for n in ("red", "standing", "present"))
-            late = functional.relu(red * RED_S - self.wait_limit_s)
+            late = functional.relu(red * RED_S - limit_s)
             scores = scores + URGENCY * late * (standing > 0) * (1 - present)
         return torch.where(stages[:, :, 0] > 0.5, scores, torch.full_like(scores, FORBIDDEN))
+
+    def _limit_s(self) -> float:
+        limits = self.wait_limit_s
+        if not isinstance(limits, dict):
+            return limits
+        return limits.get(self.period or "", min(limits.values(), key=lambda limit_s: limit_s or math.inf))
 
     def learned(self, observations: torch.Tensor) -> torch.Tensor:
         """Scores of all stages by the weights alone: neither masked nor urged by the wait limit."""
@@ -164,6 +185,25 @@ class StageScorer(nn.Module):
             assert isinstance(other, StageScorer)
             scores = scores + other.learned(observations)
         return scores
+
+
+def wait_limits(limits: WaitLimit) -> float | dict[str, float]:
+    """Wait limits as plain numbers.
+
+    Raises:
+        BadInput: one is no number or below 0, or there is none.
+    """
+    try:
+        known = {str(period): float(limit_s) for period, limit_s in _each(limits).items()}
+    except (TypeError, ValueError):
+        known = {}
+    if not known or not all(0 <= limit_s < math.inf for limit_s in known.values()):
+        raise BadInput(f"wait_limit_s={limits}: must be at least 0 s, one for all periods or one for each")
+    return known if isinstance(limits, Mapping) else known[""]
+
+
+def _each(limits: WaitLimit) -> Mapping[str, float]:
+    return limits if isinstance(limits, Mapping) else {"": limits}
 
 
 def linear_scores(stages: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,8 @@ Input ``observations``, float32 of shape ``[n, OBSERVATION_SIZE]`` as ``greenban
 ``scores``, float32 of shape ``[n, MAX_STAGES]``, and ``stage``, int64 of shape ``[n]``, the best-scored allowed stage;
 or, of a policy that adjusts plans, ``adjustments``, float32 of shape ``[n, ADJUSTMENTS]``, see
 ``greenband.plan.adaptive``.
-The policy's card is in the file's metadata under ``card``.
+The policy's card is in the file's metadata under ``card``. What the policy knows of the period, its wait limit, is not
+in observations: where that differs there is a file for each period.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -40,13 +42,36 @@ class _Decision(nn.Module):
         return scores, scores.argmax(dim=1)
 
 
-def write_onnx(folder: Path, path: Path) -> None:
-    """Write the policy that ``folder`` holds into one ONNX file.
+def write_onnx(folder: Path, path: Path) -> list[Path]:
+    """Write the policy that ``folder`` holds into an ONNX file, or ``NAME.PERIOD.onnx`` for each period of its limits.
 
     Raises:
-        BadInput: the folder holds no policy of this version, or the packages of the extra ``onnx`` are missing.
+        BadInput: the folder holds no policy of this version, a period's name is none for a file, or the packages of the
+            extra ``onnx`` are missing.
     """
     network = load_policy(folder).network
+    card = (folder / CARD).read_text(encoding="utf-8")
+    files: dict[Path, str | None] = {path: None}
+    if isinstance(network, StageScorer) and isinstance(network.wait_limit_s, Mapping):
+        if strange := [period for period in network.wait_limit_s if not re.fullmatch(r"[\w-]+", period)]:
+            raise BadInput(f"{folder}: {strange[0]!r}: no name of a period that a file could have")
+        files = {path.with_suffix(f".{period}{path.suffix}"): period for period in network.wait_limit_s}
+    made = {}
+    for file, period in files.items():
+        if period is not None:
+            network.period = period
+        made[file] = _model(network, card)
+    for file, model in made.items():
+        write_bytes(file, model)
+    return list(files)
+
+
+def _model(network: nn.Module, card: str) -> bytes:
+    """What is written.
+
+    Raises:
+        BadInput: packages are missing.
+    """
     try:
         import onnxscript  # noqa: F401  torch's exporter needs both, and would say so by a traceback
         from onnx import StringStringEntryProto
@@ -66,9 +91,8 @@ def write_onnx(folder: Path, path: Path) -> None:
         )
     assert program is not None
     model = program.model_proto
-    card = (folder / CARD).read_text(encoding="utf-8")
     model.metadata_props.append(StringStringEntryProto(key="card", value=card))
-    write_bytes(path, model.SerializeToString())
+    return bytes(model.SerializeToString())
 
 
 @contextlib.contextmanager

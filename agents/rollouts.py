@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional
 
 from greenband.agents.learned import copy_policy, shape_of
-from greenband.agents.networks import RULES, StageScorer
+from greenband.agents.networks import RULES, StageScorer, WaitLimit, wait_limits
 from greenband.errors import BadInput, UnknownName
 from greenband.observation import MAX_STAGES, STAGE_FEATURES, standing_alone
 
@@ -60,7 +60,8 @@ class Rollouts:
         episodes: of a round.
         window: newest rounds that a fit uses.
         hidden: units a layer.
-        prior: the untrained policy, see ``greenband.agents.networks.StageScorer``; ``wait_limit_s``: see there.
+        prior: the untrained policy, see ``greenband.agents.networks.StageScorer``; ``wait_limit_s``: see there, one for
+            all periods, or by period.
         discount: of cost, per decision interval.
         mainline: weight of what those lose who run the main road from end to end, beside the 1 of every vehicle; one
             for all periods, or by period, 0 in others.
@@ -83,7 +84,7 @@ class Rollouts:
     window: int = 2
     hidden: int = 64
     prior: str = "hold"
-    wait_limit_s: float = 0.0
+    wait_limit_s: WaitLimit = 0.0
     discount: float = 0.96
     mainline: float | Mapping[str, float] = 0.0
     waiting: float = 0.0
@@ -107,6 +108,7 @@ class Rollouts:
             raise BadInput(f"{', '.join(f'agent.{name}' for name in names)}: must be at least 0")
         if self.prior not in RULES:
             raise UnknownName("prior", str(self.prior), list(RULES))
+        wait_limits(self.wait_limit_s)
         if self.first >= 1:
             raise BadInput(f"agent.first={self.first}: must be below 1, or nothing is learned")
 

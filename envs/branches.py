@@ -43,6 +43,9 @@ FLOOR = 0.15  # weight of the worst alternative beside the best one's of 1
 class Scores(Protocol):
     """A policy that scores stages, higher for better."""
 
+    def reset(self, scenario: Scenario, period: str) -> None:
+        """Begin a run."""
+
     def scores(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """``[signals, OBSERVATION_SIZE]`` to ``[signals, MAX_STAGES]``, forbidden stages far below the others."""
 
@@ -140,6 +143,7 @@ class _Drive:
     def run(self) -> Branched:
         session, settings = self._session, self._settings
         observations = session.reset(self._episode.seed, self._episode.lesson)
+        self._policy.reset(session.scenario, session.loop.period_name)
         self._meter = _Meter(session.loop, settings.patience_s, self._episode.config.interval_s)
         self._meter.read()
         tried: list[tuple[npt.NDArray[np.float32], int, int, Floats]] = []

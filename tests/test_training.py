@@ -204,6 +204,7 @@ def test_a_bad_checkpoint_is_refused_and_runs_no_code(tiny: Path, finished: Path
         ("sensing.range_m=-1", "sensing range_m must be above 0"),
         ("agent.gamma=x", "agent.gamma='x': must be a number"),
         ("agent.hidden=x", "agent.hidden='x': must be a number"),
+        ("agent.wait_limit_s={AM: 90}", "agent.wait_limit_s={'AM': 90}: must be a number"),
         ("agent.learning_rate=x", "agent.learning_rate='x': must be a number"),
         ("+agent.gama=0.9", "gama"),
     ],

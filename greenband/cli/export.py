@@ -123,7 +123,7 @@ def _told(path: Path, outcome: Written | BadInput, folders: Mapping[Path, Path])
 
 
 def _policies(paths: Sequence[Path], out: Path) -> None:
-    """Write every policy as an ONNX file named after it."""
+    """Write every policy as an ONNX file named after it, or one for each period if that makes a difference."""
     from greenband.evaluation.subjects import policy_folder
 
     named = {out / f"{path.resolve().name}.onnx": path for path in paths}
@@ -133,5 +133,6 @@ def _policies(paths: Sequence[Path], out: Path) -> None:
         folder = policy_folder(path)
         if folder is None:
             raise BadInput(f"{path}: holds no policy; format onnx is for training runs and policy folders")
-        registry.instantiate({"_target_": "greenband.agents.onnx_file.write_onnx"}, folder=folder, path=file)
-        err.print(f"{path}: {file}", soft_wrap=True)
+        write = {"_target_": "greenband.agents.onnx_file.write_onnx"}
+        for written in registry.instantiate(write, folder=folder, path=file):
+            err.print(f"{path}: {written}", soft_wrap=True)

@@ -22,7 +22,7 @@ from greenband.agents.learned import (
     save_policy,
     shape_of,
 )
-from greenband.agents.networks import CycleActor, StageScorer
+from greenband.agents.networks import URGENCY, CycleActor, StageScorer
 from greenband.cli.plan import make_plans
 from greenband.control import Controller, ControlLoop, run
 from greenband.envs.cycles import CycleSession
@@ -30,7 +30,7 @@ from greenband.envs.session import EpisodeConfig
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
 from greenband.evaluation.tasks import Task, run_one
-from greenband.observation import OBSERVATION_SIZE, Encoder
+from greenband.observation import OBSERVATION_SIZE, RED_S, STAGE_FEATURES, Encoder
 from greenband.plan.adaptive import adjusted_plans
 from greenband.plan.describe import described
 from greenband.plan.greenwave import greenwave
@@ -134,6 +134,7 @@ def test_saving_again_replaces(folder: Path) -> None:
         ({"hidden": 64}, "policy.safetensors: not the weights of a policy"),
         ({"hidden": "many"}, "card.json: not a policy card"),
         ({"wait_limit_s": -1}, "card.json: not a policy card"),
+        ({"wait_limit_s": {"AM": "long"}}, "card.json: not a policy card: wait_limit_s="),
         ({"hidden": 0}, "card.json: not a policy card"),
         ({"interval_s": None}, "card.json: not a policy card"),
         ({"interval_s": 0}, "card.json: not a policy card"),
@@ -189,6 +190,25 @@ def test_loading_does_not_unpickle(folder: Path, tmp_path: Path) -> None:
     assert not mark.exists()
     pickle.loads(pickle.dumps(Bomb(mark)))
     assert mark.exists()  # the bomb is a real one
+
+
+def test_the_wait_limit_is_that_of_the_period(folder: Path, jincheng: Scenario) -> None:
+    made = scorer()
+    made.wait_limit_s = {"AM": 100.0, "OFF": 70.0}
+    save_policy(folder, made, FACTS)
+    controller = LearnedController(folder)
+    assert controller.network.wait_limit_s == {"AM": 100.0, "OFF": 70.0}
+    table = np.zeros((1, OBSERVATION_SIZE), np.float32)
+    late = {"allowed": 1.0, "exists": 1.0, "red": 90 / RED_S, "standing": 1 / 40}
+    for name, value in late.items():
+        table[0, STAGE_FEATURES.index(name)] = value
+    with torch.inference_mode():
+        learned = float(controller.network.learned(torch.from_numpy(table))[0, 0])
+    gains = {}
+    for period in ("AM", "OFF", "PM"):
+        controller.reset(jincheng, period)
+        gains[period] = float(controller.scores(table)[0, 0]) - learned
+    assert gains == pytest.approx({"AM": 0.0, "OFF": 20 * URGENCY, "PM": 20 * URGENCY}, abs=1e-5)
 
 
 def test_a_card_without_a_wait_limit_has_none(folder: Path) -> None:

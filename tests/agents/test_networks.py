@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -85,9 +86,23 @@ def test_beyond_the_wait_limit_a_stage_gains_while_vehicles_stand_there() -> Non
     torch.testing.assert_close(network(rows)[0, :5], network.learned(rows)[0, :5], atol=0, rtol=0)
 
 
-def test_a_negative_wait_limit_is_refused() -> None:
-    with pytest.raises(BadInput, match="wait_limit_s=-1: must be at least 0"):
-        StageScorer(16, wait_limit_s=-1)
+def test_a_wait_limit_by_period_is_the_shortest_where_none_is_known() -> None:
+    rows = observations(20, 5)
+    red = torch.arange(MAX_STAGES * len(STAGE_FEATURES)) % len(STAGE_FEATURES) == STAGE_FEATURES.index("red")
+    rows[:, : len(red)][:, red] = 110.0 / RED_S
+    by_period = scorer()
+    by_period.wait_limit_s = {"AM": 100.0, "OFF": 80.0, "night": 0.0}
+    plain = scorer()
+    for period, limit_s in [("AM", 100.0), ("OFF", 80.0), ("night", 0.0), ("noon", 80.0), (None, 80.0)]:
+        by_period.period, plain.wait_limit_s = period, limit_s
+        torch.testing.assert_close(by_period(rows), plain(rows), rtol=0, atol=0)
+    assert not torch.equal(by_period(rows), by_period.learned(rows))
+
+
+@pytest.mark.parametrize("limit", [-1, "x", None, float("nan"), {}, {"AM": 90, "PM": -1}, {"AM": "x"}, [90]])
+def test_a_wait_limit_that_is_none_is_refused(limit: Any) -> None:
+    with pytest.raises(BadInput, match=f"wait_limit_s={re.escape(str(limit))}: must be at least 0"):
+        StageScorer(16, wait_limit_s=limit)
 
 
 def test_padding_does_not_change_scores() -> None:

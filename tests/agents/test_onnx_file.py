@@ -66,6 +66,34 @@ def test_any_number_of_signals_can_be_decided_at_once(file: Path, n: int) -> Non
     assert (scores.shape, stage.shape) == ((n, MAX_STAGES), (n,))
 
 
+def test_a_wait_limit_by_period_makes_a_file_for_each(policy: Path, tmp_path: Path) -> None:
+    network = LearnedController(policy).network
+    network.wait_limit_s = {"AM": 100.0, "OFF": 20.0}
+    save_policy(tmp_path / "two", network, {"interval_s": 5})
+    files = write_onnx(tmp_path / "two", tmp_path / "v1.2.onnx")
+    assert files == [tmp_path / "v1.2.AM.onnx", tmp_path / "v1.2.OFF.onnx"]
+    seen, found = observations(500), []
+    for file, period in zip(files, ("AM", "OFF"), strict=True):
+        network.period = period
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(seen)).numpy()
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        scores, stage = session.run(["scores", "stage"], {"observations": seen})
+        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+        assert (stage == expected.argmax(axis=1)).all()
+        found.append(stage)
+    assert (found[0] != found[1]).any()
+
+
+def test_a_period_from_elsewhere_leads_to_no_file_outside(policy: Path, tmp_path: Path) -> None:
+    network = LearnedController(policy).network
+    network.wait_limit_s = {"AM": 100.0, "/../../x": 20.0}
+    save_policy(tmp_path / "two", network, {"interval_s": 5})
+    with pytest.raises(BadInput, match=r"'/\.\./\.\./x': no name of a period that a file could have"):
+        write_onnx(tmp_path / "two", tmp_path / "out" / "x.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+
+
 def test_the_card_is_in_the_file(policy: Path, file: Path) -> None:
     metadata = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).get_modelmeta()
     card = json.loads((policy / "card.json").read_text(encoding="utf-8"))

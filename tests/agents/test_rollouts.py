@@ -105,6 +105,7 @@ def test_the_same_rows_and_seed_give_the_same_scorer() -> None:
         ({"first": 1.0}, "below 1"),
         ({"prior": "surf"}, "hold, wave"),
         ({"mainline": {"AM": 1, "OFF": -1}}, "at least 0"),
+        ({"wait_limit_s": {"AM": 90, "OFF": -1}}, "at least 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:

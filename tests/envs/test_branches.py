@@ -22,6 +22,11 @@ from greenband.scenario import Scenario
 class Busiest:
     """Scores a stage by the vehicles before its stop lines, a little less where it is shown."""
 
+    period = ""
+
+    def reset(self, scenario: Scenario, period: str) -> None:
+        Busiest.period = period
+
     def scores(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         table = observations[:, :-3].reshape(len(observations), MAX_STAGES, -1)
         scores = table[..., 4] + table[..., 5] - 0.01 * table[..., 2]
@@ -39,6 +44,7 @@ def episode(shixin_short: Scenario, shorten: Callable[..., Scenario], monkeypatc
 
 def test_rows_hold_choice_and_alternative_and_come_again(episode: Episode) -> None:
     rows = branch(episode)
+    assert Busiest.period == rows.period == "AM"  # a policy may depend on it
     n = len(rows)
     assert n > 10
     assert rows.observations.shape == (n, OBSERVATION_SIZE)
