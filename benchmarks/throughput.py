@@ -82,8 +82,8 @@ def ours() -> float:
         env = CorridorVecEnv(imported(MAP, Path(folder)), EpisodeConfig(periods=(PERIOD,)), processes=PROCESSES)
         try:
             learner = ppo(
-                env, 0, lambda: 0.0, Path(folder), hidden=64, wait_limit_s=0.0, temperature=0.3, learning_rate=3e-4,
-                n_steps=STEPS, n_epochs=EPOCHS, batch_size=BATCH,
+                env, 0, lambda: 0.0, Path(folder), hidden=32, prior="wave", wait_limit_s=0.0, temperature=0.3,
+                learning_rate=3e-4, n_steps=STEPS, n_epochs=EPOCHS, batch_size=BATCH,
             )  # fmt: skip
             a_rollout = STEPS * env.num_envs
             learner.learn(a_rollout)
