@@ -3,8 +3,9 @@
     python benchmarks/throughput.py [--repeats 3] [--out benchmarks/results/throughput.md]
 
 All train by PPO with 256 steps a rollout, 5 epochs and minibatches of 1,024, a decision every 5 s, two cores;
-greenband with sixteen SUMO processes, sumo-rl with the one that it can have, over libsumo and over TraCI. They take
-turns in the same run, and ratios are of medians. sumo-rl needs older packages, so it gets a venv of its own in
+greenband with sixteen SUMO processes, sumo-rl with the one that it can have, over libsumo and over TraCI. greenband
+begins as max-wave, as it does where this map is learned (``resco_learning.py``); sumo-rl cannot begin as a rule. They
+take turns in the same run, and ratios are of medians. sumo-rl needs older packages, so it gets a venv of its own in
 ``runs/benchmarks``, which is kept for the next call.
 """
 
@@ -114,7 +115,8 @@ def table(rates: Mapping[str, list[float]]) -> str:
     """Medians, ranges, and ratios to this package."""
     best = median(rates["greenband"])
     lines = [
-        f"`python benchmarks/throughput.py`, {MAP}, SUMO {sumo.version_string()}, {os.cpu_count()} cores\n",
+        f"`python benchmarks/throughput.py --repeats {len(rates['greenband'])}`, {MAP}, SUMO {sumo.version_string()},"
+        f" {os.cpu_count()} cores\n",
         f"greenband has {PROCESSES} SUMO processes; sumo-rl's route has one, its parallel form fails.\n",
         "Decisions of all agents per second of wall time, PPO included; median and range of turns in one run.\n",
         "| trainer | decisions/s | range | greenband is faster by |",
