@@ -49,26 +49,28 @@ def validations(run: Path) -> list[str]:
 
 def test_a_resumed_run_comes_to_the_same_result(tiny: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(composed(tiny, whole, "steps=400"))
+    limits = "agent.wait_limit_s={AM: 90, OFF: 60}"
+    train(composed(tiny, whole, "steps=400", limits))
     rounds = json.loads((whole / "rounds.json").read_text(encoding="utf-8"))["rounds"]
     assert rounds >= 2
-    train(composed(tiny, parts, "steps=100"))
+    train(composed(tiny, parts, "steps=100", limits))
     assert json.loads((parts / "rounds.json").read_text(encoding="utf-8"))["rounds"] < rounds
     lost = parts / "rounds" / "001" / "0000.npz"  # as a killed run leaves it: one episode of a round that is not done
     lost.parent.mkdir(exist_ok=True)
     shutil.copy(whole / "rounds" / "001" / "0000.npz", lost)
     with (parts / "validation.csv").open("a", encoding="utf-8") as file:
         file.write("9999,1,1.0,0\n")  # and a validation that the checkpoint does not know
-    train(composed(tiny, parts, "steps=400", f"resume={parts}"))
+    train(composed(tiny, parts, "steps=400", limits, f"resume={parts}"))
     assert validations(parts) == validations(whole)
     assert validations(whole)[0].startswith("0,")
     for folder in ("best", "candidate"):
         ours, theirs = (load_file(run / folder / "policy.safetensors") for run in (parts, whole))
         assert all((ours[name] == theirs[name]).all() for name in theirs)
     assert list((whole / "tensorboard").glob("events.*"))
-    assert resolve(str(whole)).make().interval_s == 5
+    policy: Any = resolve(str(whole)).make()
+    assert (policy.interval_s, policy.network.wait_limit_s) == (5, {"AM": 90, "OFF": 60})
     with pytest.raises(BadInput, match="the run is finished"):
-        train(composed(tiny, parts, "steps=400", f"resume={parts}"))
+        train(composed(tiny, parts, "steps=400", limits, f"resume={parts}"))
 
 
 def test_a_run_may_start_from_a_policy(tiny: Path, tmp_path: Path) -> None:
