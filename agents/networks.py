@@ -24,7 +24,7 @@ __all__ = [
     "wait_limits",
 ]
 
-WaitLimit = float | Mapping[str, float]
+WaitLimit = float | Mapping[str, float]  # s of red; by period if it is not the same in all
 
 F, G = len(STAGE_FEATURES), len(SIGNAL_FEATURES)
 FORBIDDEN = -1e8
@@ -171,6 +171,7 @@ class StageScorer(nn.Module):
         return torch.where(stages[:, :, 0] > 0.5, scores, torch.full_like(scores, FORBIDDEN))
 
     def _limit_s(self) -> float:
+        """The one that is in force, 0 for none."""
         limits = self.wait_limit_s
         if not isinstance(limits, dict):
             return limits
@@ -188,22 +189,19 @@ class StageScorer(nn.Module):
 
 
 def wait_limits(limits: WaitLimit) -> float | dict[str, float]:
-    """Wait limits as plain numbers.
+    """Wait limits as plain numbers in s, one for all periods or one by the name of each.
 
     Raises:
         BadInput: one is no number or below 0, or there is none.
     """
+    each: Mapping[str, float] = limits if isinstance(limits, Mapping) else {"": limits}
     try:
-        known = {str(period): float(limit_s) for period, limit_s in _each(limits).items()}
+        known = {str(period): float(limit_s) for period, limit_s in each.items()}
     except (TypeError, ValueError):
         known = {}
     if not known or not all(0 <= limit_s < math.inf for limit_s in known.values()):
         raise BadInput(f"wait_limit_s={limits}: must be at least 0 s, one for all periods or one for each")
     return known if isinstance(limits, Mapping) else known[""]
-
-
-def _each(limits: WaitLimit) -> Mapping[str, float]:
-    return limits if isinstance(limits, Mapping) else {"": limits}
 
 
 def linear_scores(stages: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -43,31 +43,33 @@ class _Decision(nn.Module):
 
 
 def write_onnx(folder: Path, path: Path) -> list[Path]:
-    """Write the policy that ``folder`` holds into an ONNX file, or ``NAME.PERIOD.onnx`` for each period of its limits.
+    """Write the policy that ``folder`` holds into one ONNX file, ``path``.
+
+    One whose wait limit differs by period is written into a file for each, ``NAME.PERIOD.onnx`` beside it. Returns the
+    files; if one cannot be made, none is written.
 
     Raises:
-        BadInput: the folder holds no policy of this version, a period's name is none for a file, or the packages of the
-            extra ``onnx`` are missing.
+        BadInput: the folder holds no policy of this version, a period's name cannot be part of a file's, or the
+            packages of the extra ``onnx`` are missing.
     """
     network = load_policy(folder).network
     card = (folder / CARD).read_text(encoding="utf-8")
-    files: dict[Path, str | None] = {path: None}
+    made: dict[Path, bytes] = {}
     if isinstance(network, StageScorer) and isinstance(network.wait_limit_s, Mapping):
-        if strange := [period for period in network.wait_limit_s if not re.fullmatch(r"[\w-]+", period)]:
-            raise BadInput(f"{folder}: {strange[0]!r}: no name of a period that a file could have")
-        files = {path.with_suffix(f".{period}{path.suffix}"): period for period in network.wait_limit_s}
-    made = {}
-    for file, period in files.items():
-        if period is not None:
+        for period in network.wait_limit_s:
+            if not re.fullmatch(r"[\w-]+", period):  # it may come from elsewhere and lead elsewhere
+                raise BadInput(f"{folder}: the period {period!r} of its wait limits cannot be part of a file's name")
             network.period = period
-        made[file] = _model(network, card)
+            made[path.with_suffix(f".{period}{path.suffix}")] = _model(network, card)
+    else:
+        made[path] = _model(network, card)
     for file, model in made.items():
         write_bytes(file, model)
-    return list(files)
+    return list(made)
 
 
 def _model(network: nn.Module, card: str) -> bytes:
-    """What is written.
+    """The ONNX file of a network, whose card goes into its metadata.
 
     Raises:
         BadInput: packages are missing.

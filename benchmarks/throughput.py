@@ -4,9 +4,10 @@
 
 All train by PPO with 256 steps a rollout, 5 epochs and minibatches of 1,024, a decision every 5 s, two cores;
 greenband with sixteen SUMO processes, sumo-rl with the one that it can have, over libsumo and over TraCI. greenband
-begins as max-wave, as it does where this map is learned (``resco_learning.py``), and has 32 units a layer, 12,000
-weights as sumo-rl's has; sumo-rl begins at random. They take turns in the same run, and ratios are of medians. sumo-rl
-needs older packages, so it gets a venv of its own in ``runs/benchmarks``, which is kept for the next call.
+begins as max-wave, as it does where this map is learned (``resco_learning.py``), and has 32 units a layer, 12,166
+weights where sumo-rl's has 10,949; sumo-rl begins at random. They take turns in the same run, and ratios are of
+medians. sumo-rl needs older packages, so it gets a venv of its own in ``runs/benchmarks``, which is kept for the next
+call.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from greenband.files import write_text
 from greenband.processes import lenient_threads
 
 MAP = "cologne8"
-STEPS, EPOCHS, BATCH, PROCESSES = 256, 5, 1024, 16
+STEPS, EPOCHS, BATCH, PROCESSES, HIDDEN = 256, 5, 1024, 16, 32
 ROLLOUTS = {"greenband": 4, "sumo-rl over libsumo": 8, "sumo-rl over TraCI": 1}
 VENV = Path("runs", "benchmarks", "sumo-rl")
 PACKAGES = (
@@ -83,7 +84,7 @@ def ours() -> float:
         env = CorridorVecEnv(imported(MAP, Path(folder)), EpisodeConfig(periods=(PERIOD,)), processes=PROCESSES)
         try:
             learner = ppo(
-                env, 0, lambda: 0.0, Path(folder), hidden=32, prior="wave", wait_limit_s=0.0, temperature=0.3,
+                env, 0, lambda: 0.0, Path(folder), hidden=HIDDEN, prior="wave", wait_limit_s=0.0, temperature=0.3,
                 learning_rate=3e-4, n_steps=STEPS, n_epochs=EPOCHS, batch_size=BATCH,
             )  # fmt: skip
             a_rollout = STEPS * env.num_envs
@@ -117,7 +118,8 @@ def table(rates: Mapping[str, list[float]]) -> str:
     lines = [
         f"`python benchmarks/throughput.py --repeats {len(rates['greenband'])}`, {MAP}, SUMO {sumo.version_string()},"
         f" {os.cpu_count()} cores\n",
-        f"greenband has {PROCESSES} SUMO processes; sumo-rl's route has one, its parallel form fails.\n",
+        f"greenband has {PROCESSES} SUMO processes, begins as max-wave and has {HIDDEN} units a layer;"
+        " sumo-rl's route has one process, its parallel form fails.\n",
         "Decisions of all agents per second of wall time, PPO included; median and range of turns in one run.\n",
         "| trainer | decisions/s | range | greenband is faster by |",
         "|---|---|---|---|",

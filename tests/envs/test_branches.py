@@ -22,7 +22,7 @@ from greenband.scenario import Scenario
 class Busiest:
     """Scores a stage by the vehicles before its stop lines, a little less where it is shown."""
 
-    period = ""
+    period = ""  # of the last run
 
     def reset(self, scenario: Scenario, period: str) -> None:
         Busiest.period = period
@@ -36,6 +36,7 @@ class Busiest:
 @pytest.fixture
 def episode(shixin_short: Scenario, shorten: Callable[..., Scenario], monkeypatch: pytest.MonkeyPatch) -> Episode:
     """Five minutes at four signals, with a branch wherever a signal has a choice; SUMO reads routes on the way."""
+    Busiest.period = ""
     real = branches.registry.instantiate
     monkeypatch.setattr(branches.registry, "instantiate", lambda c, **more: Busiest() if c == {} else real(c, **more))
     short = shorten(shixin_short, duration_s=300, warmup_s=20)
