@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from greenband.errors import BadInput, GreenbandError, SimulationError
 
-__all__ = ["connect", "run_each"]
+__all__ = ["cancel", "connect", "run_each"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,8 +72,17 @@ def run_each(work: Callable[[T], R], tasks: Sequence[T], jobs: int) -> Iterator[
                     raise outcome
                 yield number, outcome
     finally:
-        for left in busy:
-            ray.cancel(left, force=True)
+        cancel(list(busy))
+
+
+def cancel(tasks: Sequence[Any]) -> None:
+    """End those tasks of the cluster that are not done.
+
+    Done ones are left alone: Ray 2.60 ends the whole program when a task is cancelled whose result has just come.
+    """
+    ray = connect()
+    for left in ray.wait(list(tasks), num_returns=len(tasks), timeout=0)[1] if tasks else ():
+        ray.cancel(left, force=True)
 
 
 def _alone(work: Callable[[T], R], task: T) -> R | GreenbandError:

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -102,10 +104,29 @@ def square(number: int) -> int:
     return number * number
 
 
+def slept(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 def test_tasks_come_back_by_their_place_and_failures_stay_where_they_are(nodes: Any) -> None:
     found = dict(cluster.run_each(square, [1, 3, 4, 6], 2))
     assert {place: value for place, value in found.items() if isinstance(value, int)} == {0: 1, 3: 36}
     assert [str(found[place]) for place in (1, 2)] == ["three", "its SUMO process ended unexpectedly"]
+
+
+def test_only_tasks_that_are_not_done_are_cancelled(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = cluster.connect()
+    work = ray.remote(num_cpus=1, max_retries=0)(slept)
+    done, left = work.remote(0), work.remote(600)
+    ray.get(done)
+    cancel = mock.Mock(wraps=ray.cancel)
+    monkeypatch.setattr(ray, "cancel", cancel)
+    cluster.cancel([done, left])
+    cluster.cancel([])
+    cancel.assert_called_once_with(left, force=True)
+    with pytest.raises((ray.exceptions.TaskCancelledError, ray.exceptions.WorkerCrashedError)):
+        ray.get(left, timeout=60)
 
 
 def test_other_errors_come_through(nodes: Any) -> None:

@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from greenband.cluster import connect
+from greenband.cluster import cancel, connect
 
 __all__ = ["RayLauncher"]
 
@@ -52,8 +52,7 @@ class RayLauncher(Launcher):
         try:
             return list(ray.get(jobs))
         finally:
-            for job in jobs:
-                ray.cancel(job, force=True)
+            cancel(jobs)
 
 
 def _run(context: HydraContext, config: DictConfig, task: TaskFunction, where: Path) -> JobReturn:
