@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from greenband.control import ControlLoop
+from greenband.errors import BadInput
 from greenband.sensing import Measurement
 
 __all__ = ["RewardTerms", "RewardWeights"]
@@ -30,6 +32,9 @@ class RewardWeights:
     ``network``: ``delay``, mean over all signals. ``standing``: minus standing vehicles in camera range.
     ``pressure``: minus the absolute difference of vehicles before and behind the junction in camera range.
     ``switch``: minus 1 where the stage was changed.
+
+    Raises:
+        BadInput: a weight is not a finite number.
     """
 
     delay: float = 0.0
@@ -38,6 +43,11 @@ class RewardWeights:
     standing: float = 0.0
     pressure: float = 0.0
     switch: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, weight in asdict(self).items():
+            if not isinstance(weight, int | float) or not math.isfinite(weight):
+                raise BadInput(f"reward.{name}={weight}: must be a finite number")
 
 
 class RewardTerms:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from greenband import registry
 from greenband.cli.train import GROUPS
 from greenband.control import Controller
-from greenband.envs import EpisodeConfig
+from greenband.envs import EpisodeConfig, RewardWeights
 from greenband.evaluation import parse_seeds
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
@@ -50,6 +50,7 @@ def test_training_composes_with_each_option(group: str, name: str) -> None:
     episode = registry.instantiate(config["env"])
     assert isinstance(episode, EpisodeConfig)
     assert episode.sensing == registry.instantiate(config["sensing"])
+    assert episode.reward == registry.instantiate(config["reward"])
     assert parse_seeds(config["validation"]["seeds"])
     assert min(parse_seeds(config["validation"]["seeds"])) >= 1000
 
@@ -57,11 +58,29 @@ def test_training_composes_with_each_option(group: str, name: str) -> None:
 @pytest.mark.parametrize(("group", "name"), [(g, n) for g, n in OPTIONS if g not in ("agent", "env")])
 def test_each_option_makes_what_its_group_is_of(group: str, name: str) -> None:
     # env options need sensing and are made above; agents need an environment, see tests/agents/test_policies.py
-    kinds: dict[str, Any] = {"scenario": Scenario, "sensing": SensingConfig, "controller": Controller}
+    kinds: dict[str, Any] = {
+        "scenario": Scenario,
+        "sensing": SensingConfig,
+        "controller": Controller,
+        "reward": RewardWeights,
+    }
     made = registry.make(group, name)
     assert isinstance(made, kinds[group])
     if group == "scenario":
         assert made.name == name
+
+
+def test_a_reward_is_that_of_the_mode_unless_another_is_asked_for() -> None:
+    assert registry.make("reward", "progress") == RewardWeights()
+    for words, option in [
+        ([], "progress"),
+        (["env=cycle"], "network"),
+        (["env=cycle", "reward=delay"], "delay"),
+        (["reward=pressure", "env=cycle"], "pressure"),
+    ]:
+        assert registry.instantiate(composed(*words)["env"]).reward == registry.make("reward", option), words
+    weighted = composed("reward=delay", "reward.switch=0.2")
+    assert registry.instantiate(weighted["env"]).reward == RewardWeights(progress=0.0, delay=1.0, switch=0.2)
 
 
 def test_the_default_periods_exist_in_every_scenario() -> None:
