@@ -21,7 +21,7 @@ from greenband.agents.planned import GreenWave
 from greenband.errors import BadInput
 from greenband.evaluation.subjects import policy_folder
 from greenband.files import write_bytes, write_text
-from greenband.observation import OBSERVATION_SIZE, Encoder
+from greenband.observation import OBSERVATION_SIZE, SIGNAL_SCALES, STAGE_SCALES, Encoder
 from greenband.plan.adaptive import AdaptivePlans
 from greenband.plan.model import PlanSet
 from greenband.scenario import Scenario
@@ -30,12 +30,13 @@ from greenband.sensing import Measurement
 __all__ = ["CycleController", "LearnedController", "copy_policy", "load_policy", "save_policy", "shape_of"]
 
 WEIGHTS, CARD = "policy.safetensors", "card.json"
+SCALES = {"stages": STAGE_SCALES, "signal": SIGNAL_SCALES}
 
 
 def save_policy(folder: Path, network: StageScorer | CycleActor, card: Mapping[str, Any]) -> None:
     """Write weights and card into ``folder``; each file is replaced in one step, the card last."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    facts = {"mode": "cycle", "hidden": network.hidden, "observation_size": OBSERVATION_SIZE}
+    facts = {"mode": "cycle", "hidden": network.hidden, "observation_size": OBSERVATION_SIZE, "scales": SCALES}
     if isinstance(network, StageScorer):
         facts |= {"mode": "stage", "wait_limit_s": network.wait_limit_s, "parts": network.parts}
     write_bytes(folder / WEIGHTS, save(tensors))
@@ -200,11 +201,13 @@ def _read_card(path: Path) -> dict[str, Any]:
         if min(int(card["hidden"]), int(card["interval_s"]), int(card.get("parts", 1))) < 1:
             raise ValueError("hidden, interval_s and parts must be at least 1")
         wait_limits(card.get("wait_limit_s", 0.0))
-        size = card.get("observation_size")
+        size, scales = card.get("observation_size"), card.get("scales", SCALES)
     except KeyError as error:
         raise BadInput(f"{path}: not a policy card: {error} is missing") from error
     except (OSError, ValueError, TypeError, BadInput) as error:
         raise BadInput(f"{path}: not a policy card: {error}") from error
     if size != OBSERVATION_SIZE:
         raise BadInput(f"{path}: made for observations of size {size}, this version has {OBSERVATION_SIZE}")
+    if json.dumps(scales) != json.dumps(SCALES):  # their order counts
+        raise BadInput(f"{path}: made for observations of other features or scales than this version's")
     return dict(card)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from greenband.agents.fixed import FixedPlan
 from greenband.evaluation.tuning import Budget, tuned
+from greenband.fidelity import Fidelity
 from greenband.plan import greenwave, webster
 from greenband.plan.model import PlanSet
 from greenband.plan.planner import Watch, plan_periods, plan_set, unwatched
@@ -69,8 +70,10 @@ class SimOpt(_Planned):
         seeds: int = 1,
         duration_s: int = 1800,
         validation_seeds: int = 4,
+        fidelity: Fidelity = "micro",
     ) -> None:
-        self._max_cycle_s, self._budget = max_cycle_s, Budget(evaluations, seeds, duration_s, validation_seeds)
+        self._max_cycle_s = max_cycle_s
+        self._budget = Budget(evaluations, seeds, duration_s, validation_seeds, fidelity)
 
     def plan_set(self, scenario: Scenario, periods: Sequence[str], jobs: int = 1, watch: Watch = unwatched) -> PlanSet:
         """The tuned plans, and in their provenance the delays that chose them."""

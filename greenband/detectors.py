@@ -8,7 +8,7 @@ somebody asks for the counts; all else is asked of the lanes at the moment of me
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -25,6 +25,8 @@ from greenband.simulation import InductionLoop
 __all__ = ["Camera", "Detectors", "Layout", "Report", "RoadCamera", "StopLineLoops", "detectors"]
 
 Floats = npt.NDArray[np.float64]
+SPACE_M = 7.0  # that a vehicle takes in a queue
+SET_OFF = 1 / 1.2 - 1 / 2.25  # vehicles/s of a lane: each sets off about 1.2 s after the one ahead, leaves 2.25 s after
 STANDING_MS = 0.1  # below this a vehicle stands: SUMO's halting speed
 BEHIND_LINE_M = 0.1  # SUMO's loops miss vehicles at 0
 
@@ -158,11 +160,24 @@ class Camera:
         )
 
 
+class _Sight(NamedTuple):
+    """The signal's movement that a vehicle will make first, None if its way ends or leads elsewhere; and when it will
+    be within range and at the end of its edge if it drives on, s.
+    """
+
+    movement: int | None
+    within_s: float
+    end_s: float
+
+
 class RoadCamera:
     """A camera at every approach and exit where SUMO knows on which road a vehicle is, but not on which lane.
 
     It counts vehicles within its range of the stop line by the way that they are about to go. SUMO does not know there
-    which ones stand; those count as standing that would have reached the end of the edge if they had driven on.
+    where they are and which ones stand: it lets a vehicle that will have to wait creep along the whole edge. So a
+    vehicle is taken to drive on from where it was first seen on the edge, and to stand from when it would have reached
+    the end, until the queue moves: from the first that leaves, ``SET_OFF`` more vehicles a second than leave. No more
+    stand than have room within the range. Of an exit each movement has the share of its lanes.
     """
 
     def __init__(self, network: Network, signal: Signal, config: SensingConfig) -> None:
@@ -175,11 +190,16 @@ class RoadCamera:
                     begin = 0.0 if patch.reach_m is None else patch.length_m - patch.reach_m
                     self._approaches[_edge(patch.lane)] = begin, patch.length_m
         self._exits = list(dict.fromkeys(movement.to_edge for movement in movements))
-        self._range_m = config.range_m
+        self._behind = [list(_downstream(network, edge, config.range_m)) for edge in self._exits]
+        self._lanes = np.array([float(len(movement.from_lanes)) for movement in movements])
+        self._room = self._lanes * np.ceil(config.range_m / SPACE_M)
         seen_by = [f"approach {movement.from_edge}" for movement in movements] * 2
         seen_by += [f"exit {edge}" for edge in self._exits]
         names = list(dict.fromkeys(seen_by))
-        self._onto = _equal([movement.to_edge for movement in movements], self._exits)
+        self._onto = np.zeros((len(movements), len(self._exits)))
+        for k, movement in enumerate(movements):
+            onto, all_ = _lanes_onto(signal, movement.links), _lanes_onto(signal, _links_onto(signal, movement.to_edge))
+            self._onto[k, self._exits.index(movement.to_edge)] = len(onto) / len(all_)
         self.layout = Layout(
             owner=_numbers(seen_by, names),
             count=np.ones(len(seen_by), dtype=np.bool_),
@@ -191,24 +211,38 @@ class RoadCamera:
 
     def reset(self) -> None:
         """Start a new run."""
-        self._seen: dict[tuple[str, str], tuple[int | None, float]] = {}  # by vehicle and edge, see _first_sight
+        self._seen: dict[tuple[str, str], _Sight] = {}  # by vehicle and edge
+        self._queues: list[set[str]] = [set() for _ in self._turns]
+        self._since = np.full(len(self._turns), math.inf)  # when the queue set off, s
+        self._read_s = math.inf
 
     def read(self, api: Any) -> Floats:
         """Moving vehicles by movement, standing ones, then those on each exit."""
         vehicle, vehicles_on, now_s = api.vehicle, api.edge.getLastStepVehicleIDs, api.simulation.getTime()
         n = len(self._turns)
         readings = np.zeros(2 * n + len(self._exits))
+        queues: list[set[str]] = [set() for _ in self._turns]
+        here = set[str]()
         for edge, (begin, length) in self._approaches.items():
             for name in vehicles_on(edge):
-                if begin and vehicle.getLanePosition(name) < begin:
-                    continue
+                here.add(name)
                 if (name, edge) not in self._seen:
-                    self._seen[name, edge] = self._first_sight(vehicle, name, now_s, length)
-                k, due_s = self._seen[name, edge]
-                if k is not None:
-                    readings[k + n * (now_s > due_s)] += 1
-        for k, edge in enumerate(self._exits):
-            readings[2 * n + k] = sum(vehicle.getLanePosition(name) <= self._range_m for name in vehicles_on(edge))
+                    self._seen[name, edge] = self._first_sight(vehicle, name, now_s, begin, length)
+                sight = self._seen[name, edge]
+                if sight.movement is None or now_s < sight.within_s:
+                    continue
+                if now_s > sight.end_s:
+                    queues[sight.movement].add(name)
+                else:
+                    readings[sight.movement] += 1
+        queued = np.minimum([len(queue) for queue in queues], self._room)
+        moving = np.minimum(queued, self._set_off(queues, here, now_s))
+        readings[:n] += moving
+        readings[n : 2 * n] = queued - moving
+        for k, behind in enumerate(self._behind):
+            readings[2 * n + k] = sum(
+                vehicle.getLanePosition(name) <= reach_m for edge, reach_m in behind for name in vehicles_on(edge)
+            )
         return readings
 
     def report(self, readings: Floats) -> Report:
@@ -216,13 +250,22 @@ class RoadCamera:
         n = len(self._turns)
         return Report(readings[:n], readings[n : 2 * n], self._onto @ readings[2 * n :], None)
 
-    def _first_sight(self, vehicle: Any, name: str, now_s: float, length_m: float) -> tuple[int | None, float]:
-        """The signal's movement that a vehicle will make first, None if its way ends or leads elsewhere; and when it
-        will be at the end of its edge if it drives on, s.
+    def _set_off(self, queues: list[set[str]], here: set[str], now_s: float) -> Floats:
+        """Vehicles of each movement that move in a queue from which some left since the last reading.
+
+        ``here`` are all before the stop lines: one that drives on from a widening into its bay has not left.
         """
+        if now_s > self._read_s:
+            left = np.array([bool(queue - here) for queue in self._queues])
+            self._since = np.where(left, np.minimum(self._since, self._read_s), math.inf)
+        self._queues, self._read_s = queues, now_s
+        return np.floor(self._lanes * SET_OFF * np.maximum(0.0, now_s - self._since))
+
+    def _first_sight(self, vehicle: Any, name: str, now_s: float, begin_m: float, length_m: float) -> _Sight:
         ahead = vehicle.getRoute(name)[vehicle.getRouteIndex(name) :]
         movement = next((k for turn in pairwise(ahead) if (k := self._turns.get(turn)) is not None), None)
-        return movement, now_s + (length_m - vehicle.getLanePosition(name)) / vehicle.getAllowedSpeed(name)
+        place, speed = vehicle.getLanePosition(name), vehicle.getAllowedSpeed(name)
+        return _Sight(movement, now_s + (begin_m - place) / speed, now_s + (length_m - place) / speed)
 
 
 class StopLineLoops:
@@ -334,6 +377,15 @@ def _upstream(network: Network, lane: str, range_m: float, share: float) -> Iter
             yield from _upstream(network, before, rest, share)
 
 
+def _downstream(network: Network, edge: str, range_m: float) -> Iterator[tuple[str, float]]:
+    """Edges within range behind the start of ``edge``, across widenings, with the metres of each that are in range."""
+    yield edge, range_m
+    rest, onto = range_m - network.edge_length_m(edge), network.drives.get(edge, ())
+    signalled = any(edge == movement.from_edge for signal in network.signals.values() for movement in signal.movements)
+    if rest >= 1.0 and len(onto) == 1 and not signalled:
+        yield from _downstream(network, onto[0], rest)
+
+
 def _share_patches(weights: Floats) -> None:
     """Scale so that each vehicle counts once over all movements that its lane leads to."""
     total = weights.sum(axis=0)
@@ -383,6 +435,14 @@ def _movements_of(signal: Signal) -> dict[str, list[int]]:
         for lane in movement.from_lanes:
             served.setdefault(lane, []).append(k)
     return served
+
+
+def _lanes_onto(signal: Signal, links: Collection[int]) -> set[str]:
+    return {link.to_lane for link in signal.links if link.index in links}
+
+
+def _links_onto(signal: Signal, edge: str) -> set[int]:
+    return {index for movement in signal.movements if movement.to_edge == edge for index in movement.links}
 
 
 def _numbers(names: Iterable[object], known: Iterable[object]) -> npt.NDArray[np.int64]:

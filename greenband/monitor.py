@@ -1,7 +1,8 @@
 """The safety monitor: reads back the lamps that SUMO displayed and counts every second that should not have been.
 
 It shares no code with the interlock and reads conflicts straight from the ``.net.xml``, so that a mistake in either is
-seen by the other. Times are seconds of simulation time; links are places in the lamp string.
+seen by the other. In the mesoscopic model the lamps are those that SUMO was asked for (see ``meso``). Times are seconds
+of simulation time; links are places in the lamp string.
 """
 
 from __future__ import annotations

@@ -165,21 +165,24 @@ class Network:
     Args:
         path: a ``.net.xml`` file with at least one traffic light.
         signal_ids: the traffic lights to control, all of them by default; the rest keep their programs.
+        made_from: the file to name in messages where ``path`` was made from another.
 
     Raises:
         BadInput: the file is missing or no SUMO network, holds no traffic light, or lacks one of ``signal_ids``.
     """
 
-    def __init__(self, path: Path, signal_ids: Sequence[str] | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, signal_ids: Sequence[str] | None = None, made_from: Path | None = None) -> None:
+        self.path = made_from or path
         self._net = _read(path)
         self.left_hand = _left_hand(path)
         lights = {str(light.getID()): light for light in self._net.getTrafficLights()}
         chosen = sorted(lights) if signal_ids is None else list(signal_ids)
         if missing := [name for name in chosen if name not in lights]:
-            raise BadInput(f"{path}: no traffic light {missing[0]!r}; it has {', '.join(sorted(lights)) or 'none'}")
+            raise BadInput(
+                f"{self.path}: no traffic light {missing[0]!r}; it has {', '.join(sorted(lights)) or 'none'}"
+            )
         if not chosen:
-            raise BadInput(f"{path}: no traffic light to control")
+            raise BadInput(f"{self.path}: no traffic light to control")
         self.signals: dict[str, Signal] = {name: self._signal(name, lights[name]) for name in chosen}
 
     def lane_length_m(self, lane: str) -> float:

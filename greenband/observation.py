@@ -1,7 +1,8 @@
 """Measurement to arrays: one fixed layout for a signal of any shape.
 
-Per stage, padded to ``MAX_STAGES`` rows, ``STAGE_FEATURES``; then ``SIGNAL_FEATURES`` once. All values are scaled to
-about [0, 1]. The first feature of each stage is the action mask, so that every learner has it with the observation.
+Per stage, padded to ``MAX_STAGES`` rows, ``STAGE_FEATURES``; then ``SIGNAL_FEATURES`` once. All values are brought to
+about [0, 1] by fixed scales, which policies have on their cards. The first feature of each stage is the action mask, so
+that every learner has it with the observation.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ __all__ = [
     "OBSERVATION_SIZE",
     "RED_S",
     "SIGNAL_FEATURES",
+    "SIGNAL_SCALES",
     "STAGE_FEATURES",
+    "STAGE_SCALES",
     "Encoder",
     "action_mask",
     "standing_alone",
@@ -33,31 +36,36 @@ Array = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 MAX_STAGES = 8
-STAGE_FEATURES = (
-    "allowed",  # the interlock would take a request for this stage
-    "exists",  # 0 in padding
-    "present",  # shown, or being brought in
-    "red",  # s since it was last left / 120
-    "approaching",  # moving vehicles in camera range before its stop lines / 40
-    "standing",  # standing vehicles there / 40
-    "standing_per_lane",  # of its fullest movement, per lane / 12
-    "leaving",  # vehicles on its exits within camera range / 40
-    "usual",  # exponential mean of approaching + standing over about 3 minutes / 40
-    "lanes",  # lanes it serves / 12
-    "min_green",  # s / 30
-    "soon",  # vehicles that come from the signals behind within 10 s / 40
-    "later",  # within 10 to 25 s / 40
-    "far",  # within 25 to 45 s / 40
-    "ahead_standing",  # standing vehicles that those it serves will meet at the next signal / 40
-    "ahead_open",  # share of its lanes that lead to green or out of the network
-    "behind_standing",  # standing vehicles that will come to it from the signals behind / 40
-    "behind_green",  # share of its lanes to which the signals behind are sending
-)
-SIGNAL_FEATURES = ("in_transition", "green", "intergreen")  # flag, s / 60, s / 10
+VEHICLES, LANES, RED_S, GREEN_S, INTERGREEN_S = 40, 12, 120.0, 30, 10
+STAGE_SCALES: dict[str, float] = {  # what each feature of a stage is divided by
+    "allowed": 1,  # the interlock would take a request for this stage
+    "exists": 1,  # 0 in padding
+    "present": 1,  # shown, or being brought in
+    "red": RED_S,  # s since it was last left
+    "approaching": VEHICLES,  # moving vehicles in camera range before its stop lines
+    "standing": VEHICLES,  # standing vehicles there
+    "standing_per_lane": 12,  # of its fullest movement, vehicles per lane
+    "leaving": VEHICLES,  # vehicles on its exits within camera range
+    "usual": VEHICLES,  # exponential mean of approaching + standing over about 3 minutes
+    "lanes": LANES,  # lanes it serves
+    "min_green": GREEN_S,
+    "soon": VEHICLES,  # vehicles that come from the signals behind within 10 s
+    "later": VEHICLES,  # within 10 to 25 s
+    "far": VEHICLES,  # within 25 to 45 s
+    "ahead_standing": VEHICLES,  # standing vehicles that those it serves will meet at the next signal
+    "ahead_open": 1,  # share of its lanes that lead to green or out of the network
+    "behind_standing": VEHICLES,  # standing vehicles that will come to it from the signals behind
+    "behind_green": 1,  # share of its lanes to which the signals behind are sending
+}
+SIGNAL_SCALES: dict[str, float] = {
+    "in_transition": 1,  # flag
+    "green": 60,  # s of the stage that is shown
+    "intergreen": INTERGREEN_S,
+}
+STAGE_FEATURES, SIGNAL_FEATURES = tuple(STAGE_SCALES), tuple(SIGNAL_SCALES)
 OBSERVATION_SIZE = MAX_STAGES * len(STAGE_FEATURES) + len(SIGNAL_FEATURES)
 BETWEEN = slice(STAGE_FEATURES.index("soon"), None)  # what is known of the signals ahead and behind
 MEMORY_S = 180.0
-RED_S = 120.0
 
 
 def action_mask(observation: Array) -> npt.NDArray[np.bool_]:
@@ -98,13 +106,13 @@ class Encoder:
         self._fixed = np.zeros((len(signals), MAX_STAGES, len(STAGE_FEATURES)), np.float32)
         for s, signal in enumerate(signals):
             lanes[s, : len(signal.movements)] = [len(movement.from_lanes) for movement in signal.movements]
-            self._fixed[s, : len(signal.stages), 10] = np.array(limits[signal.id].min_green_s) / 30
+            self._fixed[s, : len(signal.stages), 10] = np.array(limits[signal.id].min_green_s) / GREEN_S
             for k, stage in enumerate(signal.stages):
                 self._serves[s, k, list(stage.movements)] = 1.0
         self._per_lane = self._serves / lanes[:, None]
         self._fixed[(*self._stages, 1)] = 1.0
-        self._fixed[..., 9] = (self._serves @ lanes[..., None])[..., 0] / 12
-        self._intergreen = np.array([limits[signal.id].intergreen_s for signal in signals]) / 10
+        self._fixed[..., 9] = (self._serves @ lanes[..., None])[..., 0] / LANES
+        self._intergreen = np.array([limits[signal.id].intergreen_s for signal in signals]) / INTERGREEN_S
         self._seen = np.zeros((len(signals), width, 3))  # approaching, standing, leaving per movement
         between = feeds(network)
         self._neighbours = _Neighbours(network, between, self._serves, lanes)
@@ -128,13 +136,13 @@ class Encoder:
         table[(*self._stages, 0)] = np.concatenate([view.allowed for view in views])
         table[np.arange(len(views)), [view.stage for view in views], 2] = 1.0
         table[(*self._stages, 3)] = np.concatenate([view.red_s for view in views]) / RED_S
-        table[..., 4:6] = served[..., :2] / 40
-        table[..., 6] = (self._per_lane * self._seen[:, None, :, 1]).max(axis=-1) / 12
-        table[..., 7] = served[..., 2] / 40
-        table[..., 8] = self._usual / 40
-        table[..., 11:14] = self._serves @ self._platoons.forecast(measurement.time_s, self._seen[..., 2]) / 40
+        table[..., 4:6] = served[..., :2] / VEHICLES
+        table[..., 6] = (self._per_lane * self._seen[:, None, :, 1]).max(axis=-1) / STAGE_SCALES["standing_per_lane"]
+        table[..., 7] = served[..., 2] / VEHICLES
+        table[..., 8] = self._usual / VEHICLES
+        table[..., 11:14] = self._serves @ self._platoons.forecast(measurement.time_s, self._seen[..., 2]) / VEHICLES
         table[..., 14:18] = self._neighbours.look([view.stage for view in views], self._seen[..., 1])
-        whole = [(view.in_transition, view.green_s / 60) for view in views]
+        whole = [(view.in_transition, view.green_s / SIGNAL_SCALES["green"]) for view in views]
         return np.column_stack([table.reshape(len(views), -1), whole, self._intergreen]).astype(np.float32)
 
     def _remember(self, time_s: int, present: npt.NDArray[np.float64]) -> None:
@@ -169,7 +177,7 @@ class _Neighbours:
         green = self._serves[np.arange(len(stages)), stages]
         flows = (green[self._ends] * self._lanes).sum(axis=2)  # share of a feed's lanes that is green at each end
         queues = (standing[self._ends] * self._movements).sum(axis=2)
-        ahead_standing, behind_standing = self._onto @ (self._touches * queues[::-1, :, None] / 40)
+        ahead_standing, behind_standing = self._onto @ (self._touches * queues[::-1, :, None] / VEHICLES)
         shut = self._onto[0] @ (self._share[0] * (1 - flows[1])[:, None])
         sending = self._onto[1] @ (self._share[1] * flows[0][:, None])
         shares = np.stack([self._exists * (1 - shut), sending]).clip(0, 1)

@@ -18,7 +18,7 @@ from greenband.scenario import Scenario
 
 __all__ = ["config", "controller", "flat", "instantiate", "make", "names", "scenario", "targets", "targets_in"]
 
-GROUPS = ("agent", "controller", "env", "scenario", "sensing")
+GROUPS = ("agent", "controller", "env", "reward", "scenario", "sensing")
 
 
 def names(group: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from greenband import demand as demands
+from greenband import meso
 from greenband.demand import Demand
 from greenband.errors import BadInput, UnknownName
 from greenband.fidelity import FIDELITIES, Fidelity
@@ -145,14 +147,32 @@ class Scenario(_Record):
         if fidelity == self.fidelity:
             return self
         road = self.name.removesuffix(f" ({self.fidelity})")
-        return self.model_copy(
+        made = self.model_copy(
             update={"fidelity": fidelity, "name": road if fidelity == "micro" else f"{road} ({fidelity})"}
         )
+        made.__dict__.pop("network", None)  # what was read for this fidelity
+        return made
 
     @cached_property
     def network(self) -> Network:
         """The road network, read once."""
-        return Network(self.folder / self.network_file, self.signals)
+        with tempfile.TemporaryDirectory(prefix="greenband-") as folder:
+            return Network(self.write_network(Path(folder)), self.signals, self.folder / self.network_file)
+
+    def write_network(self, folder: Path) -> Path:
+        """The network as SUMO gets it: the scenario's own file, but in meso one made from it, in ``folder``.
+
+        Raises:
+            BadInput: the scenario's file cannot be read.
+        """
+        path = self.folder / self.network_file
+        if self.fidelity == "micro":
+            return path
+        routes = {period.demand for period in self.periods.values() if period.demand.endswith(".xml")}
+        placed = [self.folder / name for name in (*self.additional_files, *sorted(routes))]
+        made = folder / path.name
+        made.write_bytes(meso.lengthened(path, placed))
+        return made
 
     def period(self, name: str) -> Period:
         """A period by name.

@@ -21,6 +21,7 @@ from greenband import sumo
 from greenband.errors import BadInput, SimulationError, UnknownName
 from greenband.fidelity import options
 from greenband.incident import Incident
+from greenband.meso import QueueLamps
 from greenband.programs import Program
 from greenband.scenario import Scenario
 
@@ -36,6 +37,7 @@ _libsumo_taken = False
 class Records:
     """Files that SUMO writes in a session: ``trips`` per vehicle, and ``lamps`` per second and signal.
 
+    In meso, where vehicles obey other lamps (see ``meso``), ``lamps`` are those that were asked for, not SUMO's record.
     With ``passages`` also ``routes``, which say when each vehicle left each edge; with ``emissions`` trips have theirs.
     ``followed`` are edges on which ``positions`` say every other second where every fourth vehicle is.
     """
@@ -122,6 +124,8 @@ class Simulation:
         self.period = scenario.period(period)
         self._scratch = tempfile.TemporaryDirectory(prefix="greenband-")
         self._libsumo, self._remote = False, ":" in backend
+        self._queue_lamps = QueueLamps() if scenario.fidelity == "meso" else None
+        self._records, self._until_s = records, self.period.start_s
         try:
             command = self._command(period, seed, demand, records, loops, programs, incident)
             self.api = self._connect(command, backend)
@@ -141,14 +145,32 @@ class Simulation:
         Raises:
             SimulationError: SUMO ended on the way.
         """
+        if self._queue_lamps is not None:
+            self._start_queues(self._queue_lamps, until_s)
+        self._run(until_s)
+
+    def show(self, signal: str, lamps: str) -> None:
+        """Display a lamp string at a signal from now on."""
+        if self._queue_lamps is not None:
+            lamps = self._queue_lamps.ask(signal, lamps, self.now)
+        self.api.trafficlight.setRedYellowGreenState(signal, lamps)
+
+    def _start_queues(self, lamps: QueueLamps, until_s: int) -> None:
+        """Run to the last moment before ``until_s`` at which a queue that was held starts, and let it go."""
+        while True:
+            for signal, obeyed in lamps.starting(self.now):
+                self.api.trafficlight.setRedYellowGreenState(signal, obeyed)
+            start = lamps.next_start(self.now)
+            if start >= until_s:
+                return
+            self._run(int(start))
+
+    def _run(self, until_s: int) -> None:
+        self._until_s = until_s
         try:
             self.api.simulationStep(float(until_s))
         except Exception as error:  # libsumo and traci raise different classes, both for a SUMO that is gone
             raise SimulationError(f"SUMO ended before {until_s} s: {error}") from error
-
-    def show(self, signal: str, lamps: str) -> None:
-        """Display a lamp string at a signal from now on."""
-        self.api.trafficlight.setRedYellowGreenState(signal, lamps)
 
     def pending(self) -> int:
         """Vehicles that should have departed but found no room."""
@@ -156,10 +178,18 @@ class Simulation:
 
     def close(self) -> None:
         """End the session; SUMO completes its output files."""
-        global _libsumo_taken
         if not self._open:
             return
         self._open = False
+        try:
+            if self._queue_lamps is not None and self._records is not None:
+                for signal in self.scenario.network.signals:
+                    self._queue_lamps.write(signal, self._records.lamps(signal), self._until_s)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        global _libsumo_taken
         try:
             if self._remote:  # nobody waits for that SUMO's end: loading anew makes it complete its files now
                 self.api.load(["--net-file", str(self.scenario.folder / self.scenario.network_file)])
@@ -191,7 +221,7 @@ class Simulation:
         routes = scratch / "routes.rou.xml"
         scenario.demand(period).write(routes, self.period.start_s, self.period.end_s, seed, demand)
         additional = [str(scenario.folder / name) for name in scenario.additional_files]
-        command = _options(scenario.folder / scenario.network_file, routes, self.period.start_s, seed)
+        command = _options(scenario.write_network(scratch), routes, self.period.start_s, seed)
         command += options(scenario.fidelity)
         if loops:
             laid = scratch / "loops.add.xml"
@@ -206,9 +236,10 @@ class Simulation:
             additional.append(str(scratch / "incident.add.xml"))
         if records is not None:
             records.folder.mkdir(parents=True, exist_ok=True)
-            recorder = scratch / "lamps.add.xml"
-            _write_lamp_recorder(recorder, list(scenario.network.signals), records)
-            additional.append(str(recorder))
+            if self._queue_lamps is None:
+                recorder = scratch / "lamps.add.xml"
+                _write_lamp_recorder(recorder, list(scenario.network.signals), records)
+                additional.append(str(recorder))
             command += ["--tripinfo-output", str(records.trips), "--statistic-output", str(records.statistics)]
             command += ["--tripinfo-output.write-unfinished", "true", "--tripinfo-output.write-undeparted", "true"]
             if records.passages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from greenband.envs.branches import _RoadTimes
 from greenband.errors import BadInput, UnknownName
 from greenband.evaluation.runner import Task, run_one
 from greenband.evaluation.subjects import resolve
+from greenband.network import Movement, Network
 from greenband.observation import OBSERVATION_SIZE, action_mask
 from greenband.scenario import Scenario
 from greenband.sensing import SensingConfig
@@ -43,14 +45,14 @@ def test_fixed_plans_lose_about_as_much_as_in_micro_and_safely(short: Scenario) 
     runs = {f: run_one(Task(resolve("existing"), short.at(f), "AM", 1000)) for f in ("micro", "meso")}
     assert runs["meso"].violations == ()
     delays = {f: run.metrics["delay_s"] for f, run in runs.items()}
-    assert delays["meso"] == pytest.approx(delays["micro"], rel=0.2)
+    assert delays["meso"] == pytest.approx(delays["micro"], rel=0.15)
     assert delays["meso"] != delays["micro"]
     again = run_one(Task(resolve("existing"), short.at("meso"), "AM", 1000))
     assert again.metrics == runs["meso"].metrics
 
 
 def test_a_camera_counts_vehicles_by_the_way_they_will_go(short: Scenario) -> None:
-    """Against brute force over all vehicles; bays are shorter than the range, so what is behind them counts too."""
+    """All who are within range by what SUMO says, and more that it holds back, of those on the way there."""
     loop = ControlLoop(short.at("meso"), "AM", SensingConfig(80.0))
     signals, most = short.network.signals, 0.0
     try:
@@ -58,9 +60,11 @@ def test_a_camera_counts_vehicles_by_the_way_they_will_go(short: Scenario) -> No
         while not loop.done:
             for name, signal in signals.items():
                 view = measurement.signals[name]
-                wanted = _about_to_go(loop, {m.from_edge for m in signal.movements}, 80.0)
-                found = {(m.from_edge, m.to_edge): n for m, n in zip(signal.movements, view.present, strict=True) if n}
-                assert found == wanted, (measurement.time_s, name)
+                edges = {movement.from_edge for movement in signal.movements}
+                near, all_ = _about_to_go(loop, edges, 75.0), _about_to_go(loop, edges, 400.0)
+                for movement, count in zip(signal.movements, view.present, strict=True):
+                    turn, room = (movement.from_edge, movement.to_edge), 12 * len(movement.from_lanes)
+                    assert min(near[turn], room) <= count <= all_[turn], (measurement.time_s, name, turn)
                 most = max(most, view.standing.sum())
             loop.step({name: int(measurement.time_s) // 40 % 4 for name in signals}, 20)
             measurement = loop.measure()
@@ -69,7 +73,7 @@ def test_a_camera_counts_vehicles_by_the_way_they_will_go(short: Scenario) -> No
     assert most >= 10
 
 
-def _about_to_go(loop: ControlLoop, ends: set[str], reach_m: float) -> dict[tuple[str, str], int]:
+def _about_to_go(loop: ControlLoop, ends: set[str], reach_m: float) -> Counter[tuple[str, str]]:
     vehicle, network = loop.simulation.api.vehicle, loop.scenario.network
     found: Counter[tuple[str, str]] = Counter()
     for name in vehicle.getIDList():
@@ -85,10 +89,10 @@ def _about_to_go(loop: ControlLoop, ends: set[str], reach_m: float) -> dict[tupl
             if onto not in ends or not onto.endswith(".bay"):
                 break
             rest += network.edge_length_m(onto)
-    return dict(found)
+    return found
 
 
-def test_who_would_be_at_the_line_by_now_stands() -> None:
+def test_a_vehicle_is_taken_to_drive_on() -> None:
     vehicles: Any = SimpleNamespace(
         getLanePosition=lambda _: 40.0,
         getRoute=lambda _: ("a", "b", "c", "d"),
@@ -97,9 +101,98 @@ def test_who_would_be_at_the_line_by_now_stands() -> None:
     )
     camera = object.__new__(RoadCamera)
     camera._turns = {("c", "d"): 3, ("x", "y"): 4}
-    assert camera._first_sight(vehicles, "one", 100.0, 100.0) == (3, 105.0)
+    assert camera._first_sight(vehicles, "one", 100.0, 52.0, 100.0) == (3, 101.0, 105.0)
     camera._turns = {("x", "y"): 4}
-    assert camera._first_sight(vehicles, "one", 100.0, 100.0)[0] is None
+    assert camera._first_sight(vehicles, "one", 100.0, 52.0, 100.0).movement is None
+
+
+class AtTheLine:
+    """Stands for SUMO: vehicles of one movement that are all at the end of their edge."""
+
+    def __init__(self, network: Network, movement: Movement, vehicles: int) -> None:
+        self.now_s, self.queue = 100.0, [f"one.{n}" for n in range(vehicles)]
+        self.simulation = SimpleNamespace(getTime=lambda: self.now_s)
+        self.edge = SimpleNamespace(getLastStepVehicleIDs=lambda name: self.queue if name == movement.from_edge else [])
+        self.vehicle = SimpleNamespace(
+            getLanePosition=lambda _: network.edge_length_m(movement.from_edge),
+            getRoute=lambda _: (movement.from_edge, movement.to_edge),
+            getRouteIndex=lambda _: 0,
+            getAllowedSpeed=lambda _: 12.0,
+        )
+
+
+def test_no_more_stand_than_have_room(jincheng: Scenario) -> None:
+    """Two lanes of 80 m hold 24 vehicles at 7 m each; a camera that sees everything sees the whole queue."""
+    network = jincheng.at("meso").network
+    (signal,) = network.signals.values()
+    k, movement = next((k, m) for k, m in enumerate(signal.movements) if len(m.from_lanes) == 2)
+    road = AtTheLine(network, movement, 40)
+    camera = RoadCamera(network, signal, SensingConfig(80.0))
+    assert camera.report(camera.read(road)).approaching[k] == 40
+    road.now_s += 1
+    report = camera.report(camera.read(road))
+    assert (report.standing[k], report.standing.sum(), report.approaching.sum()) == (24, 24, 0)
+    camera = RoadCamera(network, signal, SensingConfig(math.inf))
+    camera.read(road)
+    road.now_s += 1
+    assert camera.report(camera.read(road)).standing[k] == 40
+
+
+def test_a_queue_from_which_some_leave_moves_from_its_head_on(jincheng: Scenario) -> None:
+    """Of two lanes set off 2 x (1 / 1.2 s - 1 / 2.25 s) = 0.78 vehicles a second more than leave."""
+    network = jincheng.at("meso").network
+    (signal,) = network.signals.values()
+    k, movement = next((k, m) for k, m in enumerate(signal.movements) if len(m.from_lanes) == 2)
+    road = AtTheLine(network, movement, 20)
+    camera = RoadCamera(network, signal, SensingConfig(80.0))
+    camera.read(road)
+    seen = []
+    for left in (0, 2, 4, 0):
+        road.now_s += 5
+        del road.queue[:left]
+        report = camera.report(camera.read(road))
+        seen.append((report.approaching[k], report.standing[k]))
+    assert seen == [(0, 20), (3, 15), (7, 7), (0, 14)]
+
+
+def test_who_drives_on_into_the_bay_has_not_left(jincheng: Scenario) -> None:
+    network = jincheng.network
+    (signal,) = network.signals.values()
+    k, movement = next((k, m) for k, m in enumerate(signal.movements) if m.turn == "through")
+    before, clock = movement.from_edge.removesuffix(".bay"), [100.0]
+    on = {before: [f"one.{n}" for n in range(10)], movement.from_edge: list[str]()}
+    vehicle = SimpleNamespace(
+        getLanePosition=lambda name: network.edge_length_m(before) if name in on[before] else 0.0,
+        getRoute=lambda _: (before, movement.from_edge, movement.to_edge),
+        getRouteIndex=lambda name: 0 if name in on[before] else 1,
+        getAllowedSpeed=lambda _: 6.0,
+    )
+    edge = SimpleNamespace(getLastStepVehicleIDs=lambda name: on.get(name, []))
+    api: Any = SimpleNamespace(vehicle=vehicle, edge=edge, simulation=SimpleNamespace(getTime=lambda: clock[0]))
+    camera, seen = RoadCamera(network, signal, SensingConfig(80.0)), []
+    for moved in (0, 0, 3, 0):
+        on[movement.from_edge] += [on[before].pop() for _ in range(moved)]
+        report = camera.report(camera.read(api))
+        seen.append((report.approaching[k], report.standing[k]))
+        clock[0] += 5
+    assert seen == [(10, 0), (0, 10), (3, 7), (3, 7)]
+
+
+def test_exits_are_seen_into_the_bay_that_begins_within_range(shixin_short: Scenario) -> None:
+    """In meso the road from J11 to J10 is shorter than the range, since the bay at its end is longer."""
+    network = shixin_short.at("meso").network
+    signal = network.signals["J11"]
+    assert network.edge_length_m("J11_J10") < 120 < network.edge_length_m("J11_J10.bay")
+    rest = 120 - network.edge_length_m("J11_J10")
+    places = {"J11_J10": 10.0, "J11_J10.bay": rest - 1}
+    vehicle = SimpleNamespace(getLanePosition=lambda name: places[name])
+    edge = SimpleNamespace(getLastStepVehicleIDs=lambda name: [name] if name in places else [])
+    api: Any = SimpleNamespace(vehicle=vehicle, edge=edge, simulation=SimpleNamespace(getTime=lambda: 0.0))
+    camera = RoadCamera(network, signal, SensingConfig(120.0))
+    through = next(k for k, m in enumerate(signal.movements) if m.to_edge == "J11_J10" and m.turn == "through")
+    whole = camera.report(camera.read(api)).leaving[through]
+    places["J11_J10.bay"] = rest + 1
+    assert camera.report(camera.read(api)).leaving[through] == pytest.approx(whole / 2)
 
 
 def test_detectors_can_fail_there_too(short: Scenario) -> None:

@@ -202,6 +202,8 @@ def test_a_bad_checkpoint_is_refused_and_runs_no_code(tiny: Path, finished: Path
         ("env.interval_s=0", "interval_s must be at least 1 s"),
         ("env.demand=[-1.0]", "demand factors must be above 0"),
         ("sensing.range_m=-1", "sensing range_m must be above 0"),
+        ("reward.delay=lots", "reward.delay=lots: must be a finite number"),
+        ("reward.delay=inf", "reward.delay=inf: must be a finite number"),
         ("agent.gamma=x", "agent.gamma='x': must be a number"),
         ("agent.hidden=x", "agent.hidden='x': must be a number"),
         ("agent.wait_limit_s={AM: 90}", "agent.wait_limit_s={'AM': 90}: must be a number"),

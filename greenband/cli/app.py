@@ -248,6 +248,10 @@ def plan(
         ),
     ] = None,
     budget: Annotated[int | None, typer.Option(help="Plans that the search in simulation tries; 0 for none.")] = None,
+    fidelity: Annotated[
+        str | None,
+        typer.Option(help="Model in which the search tries them: micro by default; meso is many times faster."),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Run the exported plan in SUMO for 24 h; exit code 1 if it differs.")
     ] = False,
@@ -268,7 +272,7 @@ def plan(
     from greenband.cli import kinds
     from greenband.cli import plan as command
 
-    order = command.Order(subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify, plans)
+    order = command.Order(subject, scenario, out, period, seeds, compare, jobs, budget, trust, verify, plans, fidelity)
     if not (command.run(order) if kind == "fixed" else kinds.run(kind, order)):
         raise typer.Exit(1)
 

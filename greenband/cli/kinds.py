@@ -45,14 +45,16 @@ def run(kind: str, order: Order) -> bool:
     if order.verify and "fixed" not in kinds:
         raise BadInput("--verify: only fixed plans have times to hold SUMO against; add fixed to --kind")
     found, jobs, budget = registry.scenario(order.scenario), processes(order.jobs), order.budget
-    periods, named = periods_of(found, order.period), with_budget(resolve(order.subject, order.trust), budget)
+    periods = periods_of(found, order.period)
+    named = with_budget(resolve(order.subject, order.trust), budget, order.fidelity)
     if order.most is not None or any(found.period(name).plans for name in periods):
         raise BadInput(f"--kind {kind}: only fixed plans are made of a whole day; name periods, without --plans")
     if isinstance(named.make(), Planner):
         tables, shown = _planned(kinds, named, found, periods, order.seeds, jobs), []
     else:
         on = parse_seeds(order.seeds or REPLAYED)
-        tables = _distilled(kinds, named, found, periods, on, jobs, SEARCHED if budget is None else budget)
+        most = SEARCHED if budget is None else budget
+        tables = _distilled(kinds, named, found, periods, on, jobs, most, order.fidelity)
         shown = [named] if order.subject != "existing" else []
     made = [resolve(str(_written(tables[name], order.out / FILES[name]))) for name in kinds]
     results = [compare([resolve("existing"), *shown, *made], found, name, numbers, jobs) for name in periods]
@@ -102,6 +104,7 @@ def _distilled(
     seeds: Sequence[int],
     jobs: int,
     budget: int,
+    fidelity: str | None,
 ) -> dict[str, Table]:
     """Tables of what a subject does when it is replayed."""
     logs = replayed(subject, scenario, periods, seeds, jobs)
@@ -110,7 +113,7 @@ def _distilled(
     if "actuated" in kinds:
         tables["actuated"] = distil_actuated(scenario, logs, subject.name, seeds, passage_s)
     if {"fixed", "coordinated", "responsive"} & set(kinds):
-        plans = searched(distil(scenario, logs, subject.name, seeds), scenario, budget, jobs)
+        plans = searched(distil(scenario, logs, subject.name, seeds), scenario, budget, jobs, fidelity)
         tables["fixed"] = described(plans, scenario)
         if "coordinated" in kinds:
             tables["coordinated"] = distil_actuated(scenario, logs, subject.name, seeds, passage_s, plans)

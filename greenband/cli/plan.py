@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from greenband import formats, registry
 from greenband.cli.common import announced, clock, counting, err, periods_of, processes
 from greenband.cli.evaluate import compare
 from greenband.cli.table import show, show_day
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.evaluation import Subject, parse_seeds, resolve, save
 from greenband.evaluation.closed_loop import closed_loop
 from greenband.evaluation.nema_check import differences
@@ -21,6 +22,7 @@ from greenband.evaluation.runner import Task, run_all
 from greenband.evaluation.tabulation import losses
 from greenband.evaluation.tasks import Run
 from greenband.evaluation.tuning import Budget, refined
+from greenband.fidelity import FIDELITIES, Fidelity
 from greenband.formats import sumo_nema
 from greenband.plan.adaptive import Adjusting, adjusted_plans
 from greenband.plan.day import MOST_PLANS, cut_plans
@@ -58,6 +60,7 @@ class Order:
     trust: bool = False
     verify: bool = False
     most: int | None = None
+    fidelity: str | None = None
 
 
 def run(order: Order) -> bool:
@@ -67,7 +70,8 @@ def run(order: Order) -> bool:
     """
     subject, seeds, budget, most = order.subject, order.seeds, order.budget, order.most
     found, jobs, numbers = registry.scenario(order.scenario), processes(order.jobs), parse_seeds(order.compare)
-    periods, named = periods_of(found, order.period), with_budget(resolve(subject, order.trust), budget)
+    periods = periods_of(found, order.period)
+    named = with_budget(resolve(subject, order.trust), budget, order.fidelity)
     planner, whole = named.make(), any(found.period(name).plans for name in periods)
     if most is not None and (not whole or isinstance(planner, Planner)):
         reason = f"{subject} makes plans of its own" if whole else "name a whole day, such as --period day"
@@ -79,13 +83,15 @@ def run(order: Order) -> bool:
     elif whole:
         if budget:
             raise BadInput(f"--budget {budget}: plans of a whole day are not searched in simulation")
+        if order.fidelity:
+            raise BadInput(f"--fidelity {order.fidelity}: plans of a whole day are not searched in simulation")
         plans = make_day(
             named, found, periods, parse_seeds(seeds or DAY_REPLAYED), jobs, PLANS if most is None else most
         )
         shown = [named] if subject != "existing" else []
     else:
         plans = make_plans(named, found, periods, parse_seeds(seeds or REPLAYED), jobs)
-        plans = searched(plans, found, SEARCHED if budget is None else budget, jobs)
+        plans = searched(plans, found, SEARCHED if budget is None else budget, jobs, order.fidelity)
         shown = [named] if subject != "existing" else []
     plans = described(plans, found)
     path = formats.write(plans, "json", order.out).all()[0]
@@ -142,35 +148,41 @@ def _verified_in_rings(plans: PlanSet, scenario: Scenario) -> bool:
     return not found
 
 
-def with_budget(subject: Subject, budget: int | None) -> Subject:
-    """The subject, tuned with a budget of its own.
+def with_budget(subject: Subject, budget: int | None, fidelity: str | None = None) -> Subject:
+    """The subject, tuned with a budget of its own and in a model of its own, if they are given.
 
     Raises:
-        BadInput: it has none.
+        BadInput: it is not tuned, or a fidelity is given to a search that tries no plan.
+        UnknownName: there is no such fidelity.
     """
-    if budget is None or not isinstance(subject.make(), Planner):
+    if fidelity is not None and fidelity not in FIDELITIES:
+        raise UnknownName("fidelity", fidelity, FIDELITIES)
+    if fidelity is not None and budget == 0:
+        raise BadInput(f"--fidelity {fidelity}: no plan is tried with --budget 0")
+    given = {"evaluations": budget, "fidelity": fidelity}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes or not isinstance(subject.make(), Planner):
         return subject
     if subject.name != "simopt" or subject.config is None:
-        raise BadInput(
-            f"--budget {budget}: {subject.name} is not tuned in simulation; simopt and what is distilled are"
-        )
-    return replace(subject, config={**subject.config, "evaluations": budget})
+        asked = f"--budget {budget}" if budget is not None else f"--fidelity {fidelity}"
+        raise BadInput(f"{asked}: {subject.name} is not tuned in simulation; simopt and what is distilled are")
+    return replace(subject, config={**subject.config, **changes})
 
 
-def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int) -> PlanSet:
+def searched(plans: PlanSet, scenario: Scenario, budget: int, jobs: int, fidelity: str | None = None) -> PlanSet:
     """The distilled plans, bettered by a search in simulation that tries so many in each period; none if 0.
 
-    It begins at the distilled plan and at the green wave, with half of the plans each. Plans are tried in the
-    microscopic model: the mesoscopic one ranks plans that differ much, but of 315 tried in it on Shixin Road, AM, none
-    was better in the microscopic one.
+    It begins at the distilled plan and at the green wave, with half of the plans each. They are tried in micro, or at
+    the ``fidelity``; the choice among the best of them is made in micro.
     """
     if not budget:
         return plans
+    limits = Budget(budget, duration_s=SEARCHED_S, fidelity=cast(Fidelity, fidelity or "micro"))
     name, notes, better = plans.provenance.subject, [plans.provenance.note], {}
     for period, distilled in plans.plans.items():
         starts = {"green wave": greenwave(scenario, period, MAX_CYCLE_S).plans, "distilled": distilled}
         weight = MAINLINE if scenario.mainline else 0.0
-        one = refined(name, scenario, period, starts, Budget(budget, duration_s=SEARCHED_S), jobs, announced, weight)
+        one = refined(name, scenario, period, starts, limits, jobs, announced, weight)
         better[period] = one.plans[period]
         notes.append(one.provenance.note)
     origin = plans.provenance.model_copy(update={"note": "; ".join(notes)})

@@ -15,7 +15,7 @@ from greenband.errors import BadInput, GreenbandError, UnknownName
 
 __all__ = ["run"]
 
-GROUPS = ("scenario", "agent", "env", "sensing")
+GROUPS = ("scenario", "agent", "env", "reward", "sensing")
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -31,12 +31,12 @@ import numpy as np
 
 from greenband import __version__, sumo
 from greenband.demand import RouteFile
-from greenband.errors import BadInput
+from greenband.errors import BadInput, UnknownName
 from greenband.evaluation.runner import Run, Task, run_all
 from greenband.evaluation.statistics import mean
 from greenband.evaluation.store import SUFFIX, Store
 from greenband.evaluation.subjects import Subject
-from greenband.fidelity import Fidelity
+from greenband.fidelity import FIDELITIES, Fidelity, options
 from greenband.formats import json as plan_json
 from greenband.junction_metrics import Place
 from greenband.plan.model import PlanSet, TimingPlan
@@ -63,6 +63,7 @@ class Budget:
 
     Raises:
         BadInput: fewer plans than a generation has, no seed, or no time.
+        UnknownName: there is no such fidelity.
     """
 
     evaluations: int = 150
@@ -78,6 +79,8 @@ class Budget:
             )
         if self.seeds < 1 or not 1 <= self.validation_seeds <= 100:
             raise BadInput("a tuning needs 1 training seed or more, and 1 to 100 validation seeds")
+        if self.fidelity not in FIDELITIES:
+            raise UnknownName("fidelity", self.fidelity, FIDELITIES)
         if self.duration_s < 1:
             raise BadInput(f"duration_s must be at least 1 s, not {self.duration_s}")
 
@@ -165,6 +168,8 @@ def _key(scenario: Scenario, period: str, max_cycle_s: int, budget: Budget, star
         asdict(budget),
         start,
     ]
+    if budget.fidelity != "micro":
+        about += options(budget.fidelity)
     digest = hashlib.sha256(json.dumps([*about, REVISION, __version__, sumo.version_string()]).encode())
     for name in (scenario.network_file, *scenario.additional_files):
         digest.update((scenario.folder / name).read_bytes())

@@ -30,7 +30,7 @@ from greenband.envs.session import EpisodeConfig
 from greenband.errors import BadInput
 from greenband.evaluation import resolve
 from greenband.evaluation.tasks import Task, run_one
-from greenband.observation import OBSERVATION_SIZE, RED_S, STAGE_FEATURES, Encoder
+from greenband.observation import OBSERVATION_SIZE, RED_S, SIGNAL_SCALES, STAGE_FEATURES, STAGE_SCALES, Encoder
 from greenband.plan.adaptive import adjusted_plans
 from greenband.plan.describe import described
 from greenband.plan.greenwave import greenwave
@@ -117,6 +117,7 @@ def test_card_and_files(folder: Path) -> None:
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     assert card == {
         **FACTS, "mode": "stage", "hidden": 16, "wait_limit_s": 90.0, "parts": 1, "observation_size": OBSERVATION_SIZE,
+        "scales": {"stages": STAGE_SCALES, "signal": SIGNAL_SCALES},
     }  # fmt: skip
     assert sorted(path.name for path in folder.iterdir()) == [CARD, WEIGHTS]
     assert LearnedController(str(folder)).interval_s == 5
@@ -131,6 +132,12 @@ def test_saving_again_replaces(folder: Path) -> None:
     ("change", "message"),
     [
         ({"observation_size": 77}, f"made for observations of size 77, this version has {OBSERVATION_SIZE}"),
+        ({"scales": {"stages": {**STAGE_SCALES, "red": 60}, "signal": SIGNAL_SCALES}}, "other features or scales"),
+        (
+            {"scales": {"stages": dict(reversed(STAGE_SCALES.items())), "signal": SIGNAL_SCALES}},
+            "other features or scales",
+        ),
+        ({"scales": None}, "other features or scales"),
         ({"hidden": 64}, "policy.safetensors: not the weights of a policy"),
         ({"hidden": "many"}, "card.json: not a policy card"),
         ({"wait_limit_s": -1}, "card.json: not a policy card"),

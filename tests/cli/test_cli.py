@@ -159,6 +159,22 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "--budget 9: plans of a whole day are not searched",
     ),
     "budget": ("plan simopt -s jincheng --out x --budget 2", "a budget of 2 plans is too small: at least 4"),
+    "fidelity without a search": (
+        "plan webster -s jincheng --out x --fidelity meso",
+        "--fidelity meso: webster is not tuned in simulation",
+    ),
+    "unknown fidelity to plan": (
+        "plan maxpressure -s jincheng --out x --fidelity mezo",
+        "unknown fidelity 'mezo'.*did you mean 'meso'",
+    ),
+    "fidelity without plans to try": (
+        "plan maxpressure -s jincheng --out x --budget 0 --fidelity meso",
+        "--fidelity meso: no plan is tried with --budget 0",
+    ),
+    "fidelity for a day": (
+        "plan maxpressure -s jincheng --out x --period day --fidelity meso",
+        "--fidelity meso: plans of a whole day are not searched",
+    ),
     "splits": ("evaluate splits.json -s jincheng", r"splits\.json: .*J11: stages sum to 105 s, but cycle_s is 100"),
     "broken plan": ("evaluate broken.add.xml -s jincheng", r"broken\.add\.xml"),
     "broken json": ("evaluate broken.json -s jincheng", r"broken\.json"),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from greenband.errors import BadInput
+from greenband.cli.plan import searched, with_budget
+from greenband.errors import BadInput, UnknownName
 from greenband.evaluation import runner
 from greenband.evaluation.runner import Run, Task
 from greenband.evaluation.store import Store
+from greenband.evaluation.subjects import resolve
 from greenband.evaluation.tuning import Budget, refined, tuned
 from greenband.formats import json as plan_json
 from greenband.junction_metrics import Place
@@ -39,6 +42,7 @@ class Road:
         self.delay, self.runs, self.fails_after = delay, 0, 10**9
         self.seeds: list[int] = []
         self.durations: dict[int, set[int]] = {}  # by seed, in s
+        self.fidelities: dict[int, set[str]] = {}  # by seed
         monkeypatch.setattr(runner, "run_each", self.run_each)
 
     def run_each(self, work: object, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Run]]:
@@ -50,6 +54,7 @@ class Road:
             self.runs += 1
             self.seeds.append(task.seed)
             self.durations.setdefault(task.seed, set()).add(task.scenario.period("AM").duration_s)
+            self.fidelities.setdefault(task.seed, set()).add(task.scenario.fidelity)
             delay_s = self.delay(plan, task.seed)
             place = Place("junction", "J11", "J11", {"control_delay_s": delay_s, "vehicles": 100.0})
             yield number, Run({"delay_s": delay_s}, (), 0, 0, {}, (place,))
@@ -61,6 +66,30 @@ def far_from(cycle_s: int) -> Delay:
 
 def tune(scenario: Scenario, evaluations: int = 64, seeds: int = 1, jobs: int = 1) -> PlanSet:
     return tuned(scenario, "AM", 120, Budget(evaluations, seeds, validation_seeds=2), jobs, unwatched)
+
+
+def test_plans_may_be_tried_in_meso_and_are_chosen_in_micro(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road, other = Road(far_from(88), monkeypatch), Budget(64, validation_seeds=2)
+    tuned(jincheng, "AM", 120, replace(other, fidelity="meso"), 1, unwatched)
+    assert {(seed < 10_000, *found) for seed, found in road.fidelities.items()} == {(True, "micro"), (False, "meso")}
+    tuned(jincheng, "AM", 120, other, 1, unwatched)  # not the same tuning
+    assert len(list(cache.glob("*.json"))) == 2
+    with pytest.raises(UnknownName, match="mesa"):
+        replace(other, fidelity=cast(Any, "mesa"))
+
+
+def test_the_fidelity_of_the_command_line_arrives(
+    jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road = Road(far_from(88), monkeypatch)
+    subject = with_budget(resolve("simopt"), 8, "meso")
+    plans = cast(Any, subject.make()).plan_set(jincheng, ["AM"], 1)
+    assert {f for seed, found in road.fidelities.items() if seed >= 10_000 for f in found} == {"meso"}
+    road.fidelities.clear()
+    searched(plans, jincheng, 8, 1, "meso")
+    assert {f for seed, found in road.fidelities.items() if seed >= 10_000 for f in found} == {"meso"}
 
 
 def test_it_finds_the_cycle_that_is_best(jincheng: Scenario, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
