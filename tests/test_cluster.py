@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -104,9 +105,12 @@ def square(number: int) -> int:
     return number * number
 
 
-def slept(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
+def awaited(path: Path) -> bool:
+    """Whether the file came within a minute."""
+    end = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return path.exists()
 
 
 def test_tasks_come_back_by_their_place_and_failures_stay_where_they_are(nodes: Any) -> None:
@@ -115,18 +119,20 @@ def test_tasks_come_back_by_their_place_and_failures_stay_where_they_are(nodes: 
     assert [str(found[place]) for place in (1, 2)] == ["three", "its SUMO process ended unexpectedly"]
 
 
-def test_only_tasks_that_are_not_done_are_cancelled(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_tasks_that_are_not_done_are_cancelled(
+    nodes: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     ray = cluster.connect()
-    work = ray.remote(num_cpus=1, max_retries=0)(slept)
-    done, left = work.remote(0), work.remote(600)
+    work = ray.remote(num_cpus=1, max_retries=0)(awaited)
+    done, left = work.remote(tmp_path), work.remote(tmp_path / "later")
     ray.get(done)
-    cancel = mock.Mock(wraps=ray.cancel)
-    monkeypatch.setattr(ray, "cancel", cancel)
+    # What Ray makes of it is Ray's: it takes up to minutes on a busy machine.
+    monkeypatch.setattr(ray, "cancel", cancel := mock.Mock())
     cluster.cancel([done, left])
     cluster.cancel([])
     cancel.assert_called_once_with(left, force=True)
-    with pytest.raises((ray.exceptions.TaskCancelledError, ray.exceptions.WorkerCrashedError)):
-        ray.get(left, timeout=60)
+    (tmp_path / "later").touch()
+    assert ray.get(left)
 
 
 def test_other_errors_come_through(nodes: Any) -> None:
