@@ -108,13 +108,13 @@ def window(name: str) -> tuple[int, int]:
     return times["begin"], times["end"]
 
 
-def imported(name: str, folder: Path) -> Scenario:
-    """The map as a scenario under RESCO's limits, in a folder of its own in ``folder``; as it is if it is there."""
+def imported(name: str, folder: Path, timing: SignalTiming = FREE) -> Scenario:
+    """The map as a scenario, under RESCO's limits by default, in a folder of its own; as it is if it is there."""
     if (folder / name).is_dir():
         return registry.scenario(str(folder / name))
     network, _ = sources(name)
     source = choose(None, network.with_name(f"{name}.sumocfg"), None, folder)
-    scenario: Scenario = import_network(source, folder / name, name, timing=FREE).scenario
+    scenario: Scenario = import_network(source, folder / name, name, timing=timing).scenario
     return scenario
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from greenband.clearing import TurnClearing
 from greenband.detectors import Report, detectors
 from greenband.errors import BadInput, UnknownName
 from greenband.fallback import FixedPatterns
@@ -48,8 +49,9 @@ class ControlLoop:
 
     SUMO is stopped only where a lamp changes or a decision is due. A signal whose last measurement found it blind for
     longer than good values are held follows its fixed pattern, whatever is requested, until a measurement finds its
-    data back; signals in ``by_the_clock`` need no data and are left alone. A signal that SUMO runs itself has no
-    interlock and is not measured; what it shows is read back each second.
+    data back; signals in ``by_the_clock`` need no data and are left alone. Requests to other signals wait until the
+    junction is clear where that is the scenario's practice, see ``greenband.clearing``. A signal that SUMO runs itself
+    has no interlock and is not measured; what it shows is read back each second.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class ControlLoop:
         self._patterns: FixedPatterns | None = None
         self._watched = [name for name in network.signals if name not in by_the_clock]
         self._blind: list[str] = []
+        self._clearings = self._turn_clearings()
         self.interlocks: dict[str, Interlock] = {}
         self._programs: list[Program] = []  # that SUMO has not taken over yet
         self._readbacks: dict[str, Readback] = {}
@@ -159,7 +162,7 @@ class ControlLoop:
             raise UnknownName("signal", sorted(unknown)[0], self.interlocks)
         for name, stage in requests.items():
             if name not in self._blind:
-                self.interlocks[name].request(stage)
+                self.interlocks[name].request(self._cleared(name, stage))
         self._show()
         until = min(self.now + seconds, self.period.end_s)
         while self.now < until:
@@ -192,6 +195,21 @@ class ControlLoop:
             self._simulation.close()
             self._simulation = None
 
+    def _turn_clearings(self) -> dict[str, TurnClearing]:
+        longest_s = self.scenario.timing.clear_turns_s
+        if not longest_s:
+            return {}
+        if self.scenario.fidelity == "meso":
+            raise BadInput("clear_turns_s needs lanes within the junction, which fidelity meso does not have")
+        return {name: TurnClearing(self.scenario.network.signals[name], longest_s) for name in self._watched}
+
+    def _cleared(self, name: str, stage: int) -> int:
+        """The stage to request instead, while the junction is not clear."""
+        if name not in self._clearings:
+            return stage
+        shown = self.interlocks[name].stage
+        return self._clearings[name].guide(self.simulation.api, shown, stage, self.now)
+
     def _called(self, program: Program) -> Program:
         """The program under constant calls where its detectors are dead."""
         if program.signal not in self._faults:
@@ -206,6 +224,8 @@ class ControlLoop:
     def _reset_sensing(self, seed: int) -> None:
         for seeing in self._detectors.values():
             seeing.reset()
+        for clearing in self._clearings.values():
+            clearing.reset()
         if not self._sensing.faultless:
             self._faults = {
                 name: Faults(seeing.layout, self._sensing, seed, number, self.now)

@@ -70,6 +70,7 @@ def bring(
     warmup_s: int = 0,
     yellow_s: int | None = None,
     all_red_s: int | None = None,
+    clear_turns_s: int = 0,
 ) -> Imported:
     """Import what a user names; see ``sources.choose`` and ``import_network``.
 
@@ -84,7 +85,7 @@ def bring(
             begin_s=source.begin_s if begin_s is None else begin_s,
             end_s=source.end_s if end_s is None else end_s,
         )
-        timing = SignalTiming(yellow_s=yellow_s, all_red_s=all_red_s)
+        timing = SignalTiming(yellow_s=yellow_s, all_red_s=all_red_s, clear_turns_s=clear_turns_s)
         return import_network(source, folder, name, signals=signals, warmup_s=warmup_s, timing=timing)
 
 
@@ -115,7 +116,12 @@ def import_network(
     if not source.network.is_file():
         raise BadInput(f"{source.network}: no such network file")
     practice = timing or SignalTiming()
-    for what, value in (("warm-up", warmup_s), ("yellow", practice.yellow_s), ("all-red", practice.all_red_s)):
+    for what, value in (
+        ("warm-up", warmup_s),
+        ("yellow", practice.yellow_s),
+        ("all-red", practice.all_red_s),
+        ("clearing of turns", practice.clear_turns_s),
+    ):
         if value is not None and value < 0:
             raise BadInput(f"{what} {value} s: must be 0 or more")
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -198,12 +204,14 @@ class _Work:
         self.assumptions.append(Assumption(figure=figure, value=value, grade=grade, source=source))
 
     def _note_timing(self) -> None:
-        """Say where yellow and all-red come from."""
+        """Say where yellow and all-red come from, and what is done for turning vehicles."""
         for figure, value in (("yellow", self.timing.yellow_s), ("all-red", self.timing.all_red_s)):
             if value is None:
                 self._note(figure, "from approach speed and crossing length", "B", "ITE formula, NCHRP Report 731")
             else:
                 self._note(figure, f"{value} s at every signal", "assumed", "chosen at the import")
+        if longest_s := self.timing.clear_turns_s:
+            self._note("clearing of turns", f"up to {longest_s} s at every signal", "assumed", "chosen at the import")
 
     def _parts(self, path: Path) -> Iterator[ET.Element]:
         """What an additional file holds, files that its parts name brought along."""

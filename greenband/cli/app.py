@@ -134,6 +134,7 @@ def import_(
     warmup: Annotated[int, typer.Option(help="Seconds after the start that are not measured.")] = 0,
     yellow: Annotated[int | None, typer.Option(help="Seconds of yellow; by default from approach speeds.")] = None,
     all_red: Annotated[int | None, typer.Option(help="Seconds of all-red; by default from crossing lengths.")] = None,
+    clear_turns: Annotated[int, typer.Option(help="Seconds that a green waits for turns inside the junction.")] = 0,
 ) -> None:
     """Make a scenario of any SUMO network, and say what looks wrong in it.
 
@@ -143,7 +144,7 @@ def import_(
     """
     from greenband.cli import import_ as command
 
-    command.run(net, name, routes, sumocfg, osm, out, signals, begin, end, warmup, yellow, all_red)
+    command.run(net, name, routes, sumocfg, osm, out, signals, begin, end, warmup, yellow, all_red, clear_turns)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

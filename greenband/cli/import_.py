@@ -27,6 +27,7 @@ def run(
     warmup: int,
     yellow: int | None,
     all_red: int | None,
+    clear_turns: int,
 ) -> None:
     """Import, and report to stderr.
 
@@ -50,6 +51,7 @@ def run(
         warmup_s=warmup,
         yellow_s=yellow,
         all_red_s=all_red,
+        clear_turns_s=clear_turns,
     )
     for finding in made.findings[:SHOWN]:
         err.print(str(finding), soft_wrap=True, markup=False)

@@ -322,6 +322,14 @@ def test_yellow_and_all_red_may_be_chosen(junction: Path, tmp_path: Path) -> Non
         assert simulated(made.scenario, subject).violations == ()
 
 
+def test_a_green_may_wait_for_turning_vehicles(junction: Path, tmp_path: Path) -> None:
+    made = bring(tmp_path / "made", "made", net=junction, end_s=60, clear_turns_s=20)
+    assert Scenario.load(tmp_path / "made").timing.clear_turns_s == 20
+    assert "up to 20 s at every signal" in [row.value for row in made.scenario.assumptions]
+    with pytest.raises(BadInput, match="clearing of turns -1 s: must be 0 or more"):
+        bring(tmp_path / "other", "other", net=junction, clear_turns_s=-1)
+
+
 def yellow(state: str) -> str:
     return state.replace("G", "y").replace("g", "y")
 
