@@ -109,9 +109,16 @@ def window(name: str) -> tuple[int, int]:
 
 
 def imported(name: str, folder: Path, timing: SignalTiming = FREE) -> Scenario:
-    """The map as a scenario, under RESCO's limits by default, in a folder of its own; as it is if it is there."""
+    """The map as a scenario, under RESCO's limits by default, in a folder of its own; as it is if it is there.
+
+    Raises:
+        BadInput: it is there with other limits, or the package with the maps is not installed.
+    """
     if (folder / name).is_dir():
-        return registry.scenario(str(folder / name))
+        known = registry.scenario(str(folder / name))
+        if known.timing != timing:
+            raise BadInput(f"{folder / name}: has other limits; remove it")
+        return known
     network, _ = sources(name)
     source = choose(None, network.with_name(f"{name}.sumocfg"), None, folder)
     scenario: Scenario = import_network(source, folder / name, name, timing=timing).scenario
