@@ -14,10 +14,11 @@ from greenband.network import Movement, Signal
 __all__ = ["TurnClearing"]
 
 ACROSS = ("far", "back")  # turns that cross oncoming traffic
+SLOW_MS = 3.0  # below, a vehicle waits or has just set off
 
 
 class TurnClearing:
-    """Puts off the end of a signal's stages while such vehicles stand within the junction.
+    """Puts off the end of a signal's stages while such vehicles wait within the junction.
 
     A request for another stage waits for up to ``longest_s`` until they are gone. Then comes a stage in which they need
     not yield, if there is one, before the one that was asked for. Keeps when it began to wait; ``reset`` for each run.
@@ -43,8 +44,7 @@ class TurnClearing:
     def guide(self, api: Any, shown: int, wanted: int, now_s: int) -> int:
         """The stage to ask for now, when ``shown`` is and ``wanted`` was asked for; ``api`` is a running SUMO."""
         clearing = self._clearing[shown]
-        held = any(api.lane.getLastStepHaltingNumber(lane) for lane in self._waiting_lanes[shown])
-        if wanted == shown or not held:
+        if wanted == shown or not self._held(api, shown):
             self._since_s = None
             return wanted
         if wanted in clearing:
@@ -54,6 +54,10 @@ class TurnClearing:
         if now_s - self._since_s < self._longest_s:
             return shown
         return clearing[0] if clearing else wanted
+
+    def _held(self, api: Any, shown: int) -> bool:
+        inside = (name for lane in self._waiting_lanes[shown] for name in api.lane.getLastStepVehicleIDs(lane))
+        return any(api.vehicle.getSpeed(name) < SLOW_MS for name in inside)
 
 
 def _lamps(movement: Movement, state: str) -> set[str]:

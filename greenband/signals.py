@@ -56,7 +56,7 @@ class SignalTiming:
 
     ``yellow_s`` and ``all_red_s`` of None are computed per signal from approach speed and crossing length. On foot:
     ``walk_s`` is the least walk, ``walking_speed_ms`` (m/s) gives the clearance that follows it, see ``clearance_s``.
-    For ``clear_turns_s`` at most the end of a stage is put off while vehicles that turn across oncoming traffic stand
+    For ``clear_turns_s`` at most the end of a stage is put off while vehicles that turn across oncoming traffic wait
     within the junction, by cameras there, 0: never; see ``greenband.clearing``.
     """
 

@@ -32,30 +32,32 @@ def crossing() -> Signal:
     return Signal("x", 3, tuple(links), tuple(movements), nothing, nothing, tuple(stages), ("west", "south"), (0, 0))
 
 
-def sumo(standing: Mapping[str, int]) -> Any:
-    return SimpleNamespace(lane=SimpleNamespace(getLastStepHaltingNumber=lambda lane: standing.get(lane, 0)))
+def sumo(speeds_ms: Mapping[str, float]) -> Any:
+    """A vehicle on each of some lanes, named like it."""
+    lane = SimpleNamespace(getLastStepVehicleIDs=lambda lane: [lane] if lane in speeds_ms else [])
+    return SimpleNamespace(lane=lane, vehicle=SimpleNamespace(getSpeed=speeds_ms.__getitem__))
 
 
 def test_a_stage_lasts_until_those_who_turn_are_gone(crossing: Signal) -> None:
-    clearing, waiting = TurnClearing(crossing, 20), sumo({":x_1_0": 1})
+    clearing, waiting = TurnClearing(crossing, 20), sumo({":x_1_0": 0.1})
     assert [clearing.guide(waiting, MAIN, SIDE, now_s) for now_s in (100, 110)] == [MAIN, MAIN]
     assert clearing.guide(sumo({}), MAIN, SIDE, 120) == SIDE
 
 
 def test_after_the_limit_comes_the_stage_in_which_they_need_not_yield(crossing: Signal) -> None:
-    clearing, waiting = TurnClearing(crossing, 20), sumo({":x_1_0": 1})
+    clearing, waiting = TurnClearing(crossing, 20), sumo({":x_1_0": 0.1})
     assert [clearing.guide(waiting, MAIN, SIDE, now_s) for now_s in (100, 110, 120)] == [MAIN, MAIN, LEFT]
     assert clearing.guide(waiting, LEFT, SIDE, 130) == SIDE  # where they have right of way nobody waits for them
 
 
 def test_where_no_stage_clears_them_crossing_traffic_comes_after_the_limit(crossing: Signal) -> None:
     simple = replace(crossing, stages=(crossing.stages[MAIN], crossing.stages[SIDE]))
-    clearing, waiting = TurnClearing(simple, 20), sumo({":x_1_0": 1})
+    clearing, waiting = TurnClearing(simple, 20), sumo({":x_1_0": 0.1})
     assert [clearing.guide(waiting, 0, 1, now_s) for now_s in (100, 110, 120)] == [0, 0, 1]
 
 
 def test_the_limit_counts_from_the_first_request_for_another_stage(crossing: Signal) -> None:
-    clearing, waiting = TurnClearing(crossing, 20), sumo({":x_1_0": 1})
+    clearing, waiting = TurnClearing(crossing, 20), sumo({":x_1_0": 0.1})
     assert clearing.guide(waiting, MAIN, SIDE, 100) == MAIN
     assert clearing.guide(waiting, MAIN, MAIN, 110) == MAIN  # whoever asked has changed its mind
     assert [clearing.guide(waiting, MAIN, SIDE, now_s) for now_s in (120, 130, 140)] == [MAIN, MAIN, LEFT]
@@ -65,8 +67,9 @@ def test_the_limit_counts_from_the_first_request_for_another_stage(crossing: Sig
 
 def test_those_who_go_straight_and_a_stage_that_clears_are_not_waited_for(crossing: Signal) -> None:
     clearing = TurnClearing(crossing, 20)
-    assert clearing.guide(sumo({":x_0_0": 3, ":x_2_0": 3}), MAIN, SIDE, 100) == SIDE
-    assert clearing.guide(sumo({":x_1_0": 1}), MAIN, LEFT, 110) == LEFT
+    assert clearing.guide(sumo({":x_0_0": 0, ":x_2_0": 0}), MAIN, SIDE, 100) == SIDE
+    assert clearing.guide(sumo({":x_1_0": 8}), MAIN, SIDE, 105) == SIDE  # it is on its way
+    assert clearing.guide(sumo({":x_1_0": 0.1}), MAIN, LEFT, 110) == LEFT
 
 
 def cleared(scenario: Scenario) -> Scenario:
