@@ -1,9 +1,9 @@
 """Max-wave and max-pressure to the letter, as simple scripts have them: they ask SUMO, not greenband's detectors.
 
-Counted at a signal are vehicles on its stop-line lanes (those that end at it) within reach of the stop line, each for
-the one link that it will take next. A stage's score is the sum over its green links, permissive ones included. Each
-signal shows the stage of the highest score; ties go to the first. greenband's own rules share out lanes by movements
-instead, count moving vehicles for pressure too, and keep the present stage in ties.
+Counted at a signal are vehicles on its stop-line lanes (those that end at it) within reach of the stop line. A stage's
+score is the sum over its green links, permissive ones included. Each signal shows the stage of the highest score; ties
+go to the first. greenband's own rules share out lanes by movements instead, count moving vehicles for pressure too, and
+keep the present stage in ties.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Seen:
 
 
 class MaxWave:
-    """Serves most vehicles, moving or standing, within 50 m of the stop line."""
+    """Serves most vehicles, moving or standing, within 50 m of the stop line, each for the link it takes next."""
 
     reach_m = 50.0
 
@@ -79,8 +79,9 @@ class MaxPressure(MaxWave):
     """Serves the longest queues within 200 m, less those on the exit lanes.
 
     A vehicle is in the queue from the first decision at which it stands (below 0.1 m/s) until it is no longer seen
-    before the signal: one that has begun to move still counts. From each green link's queue goes that on its exit lane,
-    as far as this is a stop-line lane of a next signal; else nobody sees it. Keeps the queues; for one run only.
+    before the signal: one that has begun to move still counts. A queue counts for every link of its lane, whichever way
+    its vehicles go. From it goes that on the link's exit lane, if this is a stop-line lane of a next signal; else none
+    is seen. Keeps the queues; for one run only.
     """
 
     reach_m = 200.0
@@ -96,8 +97,8 @@ class MaxPressure(MaxWave):
         return queue
 
     def scores(self, signal: Signal, links: Mapping[int, int], lanes: Mapping[str, int]) -> list[int]:
-        """Queue for each link less that on its exit lane."""
-        return [links[link.index] - lanes[link.to_lane] for link in signal.links]
+        """Queue before each link less that on its exit lane."""
+        return [lanes[link.from_lane] - lanes[link.to_lane] for link in signal.links]
 
 
 @dataclass(frozen=True)

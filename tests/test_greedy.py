@@ -71,14 +71,14 @@ def test_max_pressure_counts_queues_less_those_on_exits_that_lead_to_a_signal(gr
         "moving": ("west_0", "a", 0, 10.0, 0.1),
         "south": ("south_0", "a", 2, 5.0, 0.0),
     }
-    assert greedy.MaxPressure(SIGNALS).decide(sumo(seen))["a"] == THROUGH  # 2 against 1
-    full = {f"mid{k}": ("mid_0", "b", 0, 10.0 * k, 0.0) for k in range(2)}
+    assert greedy.MaxPressure(SIGNALS).decide(sumo(seen))["a"] == THROUGH  # 4 of two links against 1
+    full = {f"mid{k}": ("mid_0", "b", 0, 10.0 * k, 0.0) for k in range(4)}
     assert greedy.MaxPressure(SIGNALS).decide(sumo({**seen, **full})) == {"a": SIDE, "b": THROUGH}  # 0 against 1
 
 
 def test_whoever_stood_stays_in_the_queue_until_past_the_signal(greedy: Any) -> None:
     rule = greedy.MaxPressure(SIGNALS)
-    stood = {"s1": ("south_0", "a", 2, 5.0, 0.0), "s2": ("south_0", "a", 2, 12.0, 0.0)}
+    stood = {f"s{k}": ("south_0", "a", 2, 5.0 + 7 * k, 0.0) for k in range(3)}
     waiting = {"west": ("west_0", "a", 0, 5.0, 0.0)}
     assert rule.decide(sumo(stood))["a"] == SIDE
     moving = {name: (*vehicle[:4], 8.0) for name, vehicle in stood.items()}
