@@ -12,8 +12,9 @@ different.
 
 Settings, maps and delay are those of resco.py, whose results are compared with, paired by seed. ``BAR`` is the lowest
 row of an independent implementation, see resco.py. On cologne3 vehicles within a junction can block each other for
-ever: under max-wave in JAMS. There a green waits for turning vehicles (``TIMING``, cameras see into the junction); the
-other subjects do not.
+ever: untrained, at 80 m, in 3 of the 32 validation seeds from 1016 on. There a green waits for turning vehicles
+(``TIMING``; cameras see into the junction), and in 2 of 100 it still happens where the learned policy drives, at a
+junction without signals. Other subjects do not wait.
 """
 
 from __future__ import annotations
@@ -39,11 +40,15 @@ POLICIES = Path(__file__).parent / "results" / "resco_learning"
 TRAINING = (
     *("agent=rollouts", "agent.prior=wave", "agent.rule=0.5", "agent.episodes=8", "agent.window=12", "agent.members=3"),
     *("agent.branches.horizon_s=60", "agent.wait_limit_s=0", f"env.periods=[{PERIOD}]", f"env.interval_s={DECISION_S}"),
-    "validation.seeds='1000:1064'",
+    "validation.seeds='1000:1032'",
 )
+OWN = {  # of a map, chosen on validation seeds: jams are rare; with many rows a policy need not be held near max-wave
+    "cologne3": ("validation.seeds='1000:1064'",),
+    "cologne8": ("agent.rule=0.1", "agent.members=6", "agent.episodes=12"),
+}
 TIMING = {"cologne3": replace(FREE, clear_turns_s=20)}
 RANGE_M = {"cologne1": 80, "cologne3": 80, "cologne8": 100, "ingolstadt1": 200}
-BUDGET = {"cologne1": 16_000, "cologne3": 270_000, "cologne8": 860_000, "ingolstadt1": 165_000}  # decisions
+BUDGET = {"cologne1": 16_000, "cologne3": 150_000, "cologne8": 860_000, "ingolstadt1": 38_000}  # decisions
 BAR = {name: min(rows[name][0] for rows in REFERENCE.values()) for name in MAPS}
 HEAD = """| map | learned policy | median | best row, measured independently | change | best other subject here \
 | change, paired (95 % interval) | violations |
@@ -84,7 +89,7 @@ def trained(scenario: Scenario, processes: int) -> None:
         if (run / "rounds.json").is_file():
             train(["--resume", str(run), *budget])
         else:
-            train([f"scenario={scenario.folder}", *TRAINING, sees, *budget, f"out={run}"])
+            train([f"scenario={scenario.folder}", *TRAINING, *OWN.get(name, ()), sees, *budget, f"out={run}"])
     except BadInput as error:
         if "is finished" not in str(error):
             raise
