@@ -64,7 +64,8 @@ def main() -> None:
     options = parser.parse_args()
     text = f"`python benchmarks/resco_learning.py --maps {options.maps} --seeds {options.seeds}`,"
     text += f" SUMO {sumo.version_string()}\n\n"
-    text += "Delay in s/veh, mean and standard deviation over the seeds. RESCO's settings, see [resco](resco.md).\n\n"
+    text += "Delay in s/veh, mean and standard deviation over the seeds. RESCO's settings, see [resco](resco.md); on"
+    text += " cologne3 greens of the learned policy, and of it alone, wait for turning vehicles.\n\n"
     text += HEAD
     for name in options.maps.split(","):
         scenario = imported(name, RUNS / "maps", TIMING.get(name, FREE))
