@@ -22,6 +22,10 @@ class TurnClearing:
 
     A request for another stage waits for up to ``longest_s`` until they are gone. Then comes a stage in which they need
     not yield, if there is one, before the one that was asked for. Keeps when it began to wait; ``reset`` for each run.
+
+    Args:
+        signal: whose stages; in one with ``g`` for such a turn its vehicles have to yield.
+        longest_s: how long a request waits, s.
     """
 
     def __init__(self, signal: Signal, longest_s: int) -> None:
@@ -42,7 +46,10 @@ class TurnClearing:
         self._since_s: int | None = None
 
     def guide(self, api: Any, shown: int, wanted: int, now_s: int) -> int:
-        """The stage to ask for now, when ``shown`` is and ``wanted`` was asked for; ``api`` is a running SUMO."""
+        """Index of the stage to ask for at ``now_s``, s, where ``shown`` is and ``wanted`` was asked for.
+
+        ``api`` is a running SUMO.
+        """
         clearing = self._clearing[shown]
         if wanted == shown or not self._held(api, shown):
             self._since_s = None

@@ -121,18 +121,22 @@ class AtTheLine:
         )
 
 
-def test_no_more_stand_than_have_room(jincheng: Scenario) -> None:
-    """Two lanes of 80 m hold 24 vehicles at 7 m each; a camera that sees everything sees the whole queue."""
-    network = jincheng.at("meso").network
+def queue_of(scenario: Scenario, vehicles: int, range_m: float) -> tuple[AtTheLine, RoadCamera, int]:
+    """Vehicles at the line of a movement with two lanes, a camera that sees so far in m, and the movement's number."""
+    network = scenario.at("meso").network
     (signal,) = network.signals.values()
     k, movement = next((k, m) for k, m in enumerate(signal.movements) if len(m.from_lanes) == 2)
-    road = AtTheLine(network, movement, 40)
-    camera = RoadCamera(network, signal, SensingConfig(80.0))
+    return AtTheLine(network, movement, vehicles), RoadCamera(network, signal, SensingConfig(range_m)), k
+
+
+def test_no_more_stand_than_have_room(jincheng: Scenario) -> None:
+    """Two lanes of 80 m hold 24 vehicles at 7 m each; a camera that sees everything sees the whole queue."""
+    road, camera, k = queue_of(jincheng, 40, range_m=80.0)
     assert camera.report(camera.read(road)).approaching[k] == 40
     road.now_s += 1
     report = camera.report(camera.read(road))
     assert (report.standing[k], report.standing.sum(), report.approaching.sum()) == (24, 24, 0)
-    camera = RoadCamera(network, signal, SensingConfig(math.inf))
+    road, camera, k = queue_of(jincheng, 40, range_m=math.inf)
     camera.read(road)
     road.now_s += 1
     assert camera.report(camera.read(road)).standing[k] == 40
@@ -140,11 +144,7 @@ def test_no_more_stand_than_have_room(jincheng: Scenario) -> None:
 
 def test_a_queue_from_which_some_leave_moves_from_its_head_on(jincheng: Scenario) -> None:
     """Of two lanes set off 2 x (1 / 1.2 s - 1 / 2.25 s) = 0.78 vehicles a second more than leave."""
-    network = jincheng.at("meso").network
-    (signal,) = network.signals.values()
-    k, movement = next((k, m) for k, m in enumerate(signal.movements) if len(m.from_lanes) == 2)
-    road = AtTheLine(network, movement, 20)
-    camera = RoadCamera(network, signal, SensingConfig(80.0))
+    road, camera, k = queue_of(jincheng, 20, range_m=80.0)
     camera.read(road)
     seen = []
     for left in (0, 2, 4, 0):
