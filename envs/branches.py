@@ -27,7 +27,7 @@ from greenband.envs.rewards import RewardWeights
 from greenband.envs.session import EpisodeConfig, Session
 from greenband.errors import BadInput
 from greenband.network import Network
-from greenband.observation import OBSERVATION_SIZE, action_mask
+from greenband.observation import OBSERVATION_SIZE, action_mask, busiest
 from greenband.processes import can_copy, in_a_copy
 from greenband.scenario import Scenario
 
@@ -38,6 +38,7 @@ Floats = npt.NDArray[np.float64]
 OPEN_FILES = "/proc/self/fd"
 MOVED_M = 0.5  # a vehicle that has made less way since the last look stood
 FLOOR = 0.15  # weight of the worst alternative beside the best one's of 1
+QUIET = 0.25  # vehicles, added to those that are seen: a signal where nobody is gets a branch now and then
 
 
 class Scores(Protocol):
@@ -58,6 +59,8 @@ class BranchConfig:
         horizon_s: how long a branch is driven, s.
         share: of the decision times, at which branches start.
         signals: at most so many of those with a choice get a branch at such a time, each its own.
+        busy: draw those signals by how many vehicles one stage could serve there, not evenly: where nobody is, costs
+            hardly differ.
         spread: of scores; an alternative is drawn by exp(score / spread), the worst ones a little more often.
         patience_s: standing longer than this at a stretch counts as waiting, s.
 
@@ -68,6 +71,7 @@ class BranchConfig:
     horizon_s: int = 120
     share: float = 0.1
     signals: int = 4
+    busy: bool = False
     spread: float = 2.0
     patience_s: float = 75.0
 
@@ -175,12 +179,20 @@ class _Drive:
         """Some signals that have a choice, each with a stage that the policy would not take."""
         masks = action_mask(observations)
         found = []
-        for k in self._rng.permutation(np.flatnonzero(masks.sum(axis=1) > 1))[: self._settings.signals]:
+        for k in self._drawn(observations, np.flatnonzero(masks.sum(axis=1) > 1)):
             others = np.array([stage for stage in np.flatnonzero(masks[k]) if stage != actions[k]])
             rated = scores[k, others].astype(np.float64)
             weights = np.exp((rated - rated.max()) / self._settings.spread) + FLOOR
             found.append((int(k), int(self._rng.choice(others, p=weights / weights.sum()))))
         return found
+
+    def _drawn(self, observations: npt.NDArray[np.float32], signals: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Those of the signals that get a branch."""
+        if not self._settings.busy:
+            return self._rng.permutation(signals)[: self._settings.signals]
+        weights = busiest(observations[signals]) + QUIET
+        count = min(self._settings.signals, len(signals))
+        return self._rng.choice(signals, count, replace=False, p=weights / weights.sum())
 
     def _copy(self, actions: npt.NDArray[np.int64]) -> Floats:
         """Costs at the end of each interval, ``[steps, 3]``, if these actions are taken now."""

@@ -29,6 +29,7 @@ __all__ = [
     "STAGE_SCALES",
     "Encoder",
     "action_mask",
+    "busiest",
     "standing_alone",
 ]
 
@@ -72,6 +73,15 @@ def action_mask(observation: Array) -> npt.NDArray[np.bool_]:
     """The mask inside observations of shape ``[..., OBSERVATION_SIZE]``, as ``[..., MAX_STAGES]``."""
     width = len(STAGE_FEATURES)
     return observation[..., 0 : MAX_STAGES * width : width] > 0.5
+
+
+def busiest(observations: Array) -> Array:
+    """Vehicles in camera range before the stage with most of them, ``[..., OBSERVATION_SIZE]`` to ``[...]``."""
+    width = len(STAGE_FEATURES)
+    stages = observations[..., : MAX_STAGES * width].reshape(*observations.shape[:-1], MAX_STAGES, width)
+    seen = stages[..., STAGE_FEATURES.index("approaching")] + stages[..., STAGE_FEATURES.index("standing")]
+    most: Array = seen.max(axis=-1) * VEHICLES
+    return most
 
 
 def standing_alone(observations: Array) -> Array:
