@@ -188,7 +188,7 @@ class _Drive:
 
     def _drawn(self, observations: npt.NDArray[np.float32], signals: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Those of the signals that get a branch."""
-        if not self._settings.busy:
+        if not self._settings.busy or not len(signals):
             return self._rng.permutation(signals)[: self._settings.signals]
         weights = busiest(observations[signals]) + QUIET
         count = min(self._settings.signals, len(signals))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ from greenband.envs import EpisodeConfig, branches
 from greenband.envs.branches import COSTS, BranchConfig, Episode, branch
 from greenband.envs.session import Session
 from greenband.errors import BadInput, SimulationError
-from greenband.observation import MAX_STAGES, OBSERVATION_SIZE, action_mask
+from greenband.observation import (
+    MAX_STAGES,
+    OBSERVATION_SIZE,
+    STAGE_FEATURES,
+    STAGE_SCALES,
+    action_mask,
+    busiest,
+)
 from greenband.scenario import Scenario
 
 
@@ -59,6 +67,30 @@ def test_rows_hold_choice_and_alternative_and_come_again(episode: Episode) -> No
     again = branch(episode)
     for name in ("observations", "chosen", "tried", "costs"):
         assert (getattr(again, name) == getattr(rows, name)).all()
+
+
+def seen(*vehicles: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """Observations of signals with so many vehicles approaching and standing before one stage, fewer before another."""
+    observations = np.zeros((len(vehicles), OBSERVATION_SIZE), np.float32)
+    stages = observations[:, : MAX_STAGES * len(STAGE_FEATURES)].reshape(len(vehicles), MAX_STAGES, -1)
+    for stage, share in ((1, 0.5), (2, 1.0)):
+        for name, counts in zip(("approaching", "standing"), zip(*vehicles, strict=True), strict=True):
+            stages[:, stage, STAGE_FEATURES.index(name)] = share * np.array(counts) / STAGE_SCALES[name]
+    return observations
+
+
+def test_vehicles_are_those_before_the_busiest_stage() -> None:
+    assert busiest(seen((1, 4), (0, 0))) == pytest.approx([5, 0])
+
+
+@pytest.mark.parametrize(("busy", "share"), [(False, 1 / 2), (True, 4.75 / 5.0)])
+def test_busy_signals_get_more_of_the_branches(episode: Episode, busy: bool, share: float) -> None:
+    session, one = Session(episode.scenario, EpisodeConfig()), BranchConfig(signals=1, busy=busy)
+    drive = branches._Drive(session, Busiest(), replace(episode, branches=one))
+    drawn = [int(k) for _ in range(1000) for k in drive._drawn(seen((9, 9), (1, 3.5), (0, 0)), np.array([1, 2]))]
+    assert len(drawn) == 1000
+    assert drawn.count(1) / 1000 == pytest.approx(share, abs=0.05)
+    assert len(drive._drawn(seen((1, 1)), np.array([], int))) == 0
 
 
 def test_a_branch_that_decides_alike_costs_the_same(episode: Episode, monkeypatch: pytest.MonkeyPatch) -> None:
