@@ -190,7 +190,7 @@ class _Drive:
         """Those of the signals that get a branch."""
         if not self._settings.busy or not len(signals):
             return self._rng.permutation(signals)[: self._settings.signals]
-        weights = busiest(observations[signals]) + QUIET
+        weights = busiest(observations[signals]).astype(np.float64) + QUIET
         count = min(self._settings.signals, len(signals))
         return self._rng.choice(signals, count, replace=False, p=weights / weights.sum())
 
