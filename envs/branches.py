@@ -59,8 +59,8 @@ class BranchConfig:
         horizon_s: how long a branch is driven, s.
         share: of the decision times, at which branches start.
         signals: at most so many of those with a choice get a branch at such a time, each its own.
-        busy: draw those signals by how many vehicles one stage could serve there, not evenly: where nobody is, costs
-            hardly differ.
+        busy: share of such times at which these signals are drawn by how many vehicles one stage could serve there, at
+            the others evenly. Where nobody is, costs hardly differ, but a policy must know what to do there too.
         spread: of scores; an alternative is drawn by exp(score / spread), the worst ones a little more often.
         patience_s: standing longer than this at a stretch counts as waiting, s.
 
@@ -71,7 +71,7 @@ class BranchConfig:
     horizon_s: int = 120
     share: float = 0.1
     signals: int = 4
-    busy: bool = False
+    busy: float = 0.0
     spread: float = 2.0
     patience_s: float = 75.0
 
@@ -81,6 +81,8 @@ class BranchConfig:
                 raise BadInput(f"branches: {name}={getattr(self, name)}: must be above 0")
         if not 0 < self.share <= 1:
             raise BadInput(f"branches: share={self.share}: must be above 0 and at most 1")
+        if not 0 <= self.busy <= 1:
+            raise BadInput(f"branches: busy={self.busy}: must be from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,8 @@ class _Drive:
 
     def _drawn(self, observations: npt.NDArray[np.float32], signals: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Those of the signals that get a branch."""
-        if not self._settings.busy or not len(signals):
+        busy = self._settings.busy > 0 and self._rng.random() < self._settings.busy
+        if not busy or not len(signals):
             return self._rng.permutation(signals)[: self._settings.signals]
         weights = busiest(observations[signals]).astype(np.float64) + QUIET
         count = min(self._settings.signals, len(signals))

@@ -83,8 +83,8 @@ def test_vehicles_are_those_before_the_busiest_stage() -> None:
     assert busiest(seen((1, 4), (0, 0))) == pytest.approx([5, 0])
 
 
-@pytest.mark.parametrize(("busy", "share"), [(False, 1 / 2), (True, 4.75 / 5.0)])
-def test_busy_signals_get_more_of_the_branches(episode: Episode, busy: bool, share: float) -> None:
+@pytest.mark.parametrize(("busy", "share"), [(0.0, 0.5), (0.5, 0.725), (1.0, 0.95)])
+def test_busy_signals_get_more_of_the_branches(episode: Episode, busy: float, share: float) -> None:
     session, one = Session(episode.scenario, EpisodeConfig()), BranchConfig(signals=1, busy=busy)
     drive = branches._Drive(session, Busiest(), replace(episode, branches=one))
     drawn = [int(k) for _ in range(1000) for k in drive._drawn(seen((9, 9), (1, 3.5), (0, 0)), np.array([1, 2]))]
@@ -156,6 +156,8 @@ def test_a_branch_that_dies_is_said(episode: Episode, monkeypatch: pytest.Monkey
     [
         ({"share": 0}, "share=0"),
         ({"share": 1.5}, "share=1.5"),
+        ({"busy": -0.1}, "busy=-0.1"),
+        ({"busy": 1.5}, "busy=1.5"),
         ({"horizon_s": 0}, "horizon_s=0"),
         ({"spread": -1}, "spread"),
     ],
