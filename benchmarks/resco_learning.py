@@ -5,7 +5,7 @@
 
 A policy for each map is trained by rollouts (``TRAINING``, ``OWN``, ``BUDGET``) on training seeds, and the best one on
 validation seeds is taken. It begins as max-wave and is held near it, but for cologne8, where that takes too much of the
-gain and many rows must do instead, most of them of signals with traffic. Its cameras see as far as suits the map
+gain and many rows must do instead, half of them where vehicles are. Its cameras see as far as suits the map
 (``RANGE_M``, chosen on validation seeds; on cologne1 nothing else was tried), at most the 200 m that RESCO allows.
 The policies are kept beside the table. ``--train`` makes them anew, in ``runs/benchmarks/resco_learning``: given again,
 it goes on with a run or takes it as it is. Another machine rounds otherwise, and its policies come out a little
