@@ -27,7 +27,7 @@ from greenband.envs.rewards import RewardWeights
 from greenband.envs.session import EpisodeConfig, Session
 from greenband.errors import BadInput
 from greenband.network import Network
-from greenband.observation import OBSERVATION_SIZE, action_mask, busiest
+from greenband.observation import OBSERVATION_SIZE, action_mask, vehicles_before
 from greenband.processes import can_copy, in_a_copy
 from greenband.scenario import Scenario
 
@@ -193,7 +193,7 @@ class _Drive:
         busy = self._settings.busy > 0 and self._rng.random() < self._settings.busy
         if not busy or not len(signals):
             return self._rng.permutation(signals)[: self._settings.signals]
-        weights = busiest(observations[signals]).astype(np.float64) + QUIET
+        weights = vehicles_before(observations[signals]).astype(np.float64) + QUIET
         count = min(self._settings.signals, len(signals))
         return self._rng.choice(signals, count, replace=False, p=weights / weights.sum())
 

@@ -29,8 +29,8 @@ __all__ = [
     "STAGE_SCALES",
     "Encoder",
     "action_mask",
-    "busiest",
     "standing_alone",
+    "vehicles_before",
 ]
 
 Array = npt.NDArray[np.float32]
@@ -75,7 +75,7 @@ def action_mask(observation: Array) -> npt.NDArray[np.bool_]:
     return observation[..., 0 : MAX_STAGES * width : width] > 0.5
 
 
-def busiest(observations: Array) -> Array:
+def vehicles_before(observations: Array) -> Array:
     """Vehicles in camera range before the stage with most of them, ``[..., OBSERVATION_SIZE]`` to ``[...]``."""
     width = len(STAGE_FEATURES)
     stages = observations[..., : MAX_STAGES * width].reshape(*observations.shape[:-1], MAX_STAGES, width)

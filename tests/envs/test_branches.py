@@ -22,7 +22,7 @@ from greenband.observation import (
     STAGE_FEATURES,
     STAGE_SCALES,
     action_mask,
-    busiest,
+    vehicles_before,
 )
 from greenband.scenario import Scenario
 
@@ -80,7 +80,7 @@ def seen(*vehicles: tuple[float, float]) -> npt.NDArray[np.float32]:
 
 
 def test_vehicles_are_those_before_the_busiest_stage() -> None:
-    assert busiest(seen((1, 4), (0, 0))) == pytest.approx([5, 0])
+    assert vehicles_before(seen((1, 4), (0, 0))) == pytest.approx([5, 0])
 
 
 @pytest.mark.parametrize(("busy", "share"), [(0.0, 0.5), (0.5, 0.725), (1.0, 0.95)])
