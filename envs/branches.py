@@ -76,6 +76,9 @@ class BranchConfig:
     patience_s: float = 75.0
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise BadInput(f"branches: {name}={value}: must be a number")
         for name in ("horizon_s", "signals", "spread", "patience_s"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"branches: {name}={getattr(self, name)}: must be above 0")

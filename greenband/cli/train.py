@@ -128,14 +128,14 @@ def _explained(message: str, overrides: Sequence[str]) -> BadInput:
         if key in GROUPS and (unknown := [v for v in value.split(",") if v not in registry.names(key)]):
             return UnknownName(key, unknown[0], registry.names(key))
         if f"Could not override '{key}'" in message:
-            known, group = [*GROUPS, *_settings()], key.rpartition(".")[0]
+            known, group = [*GROUPS, *_settings(overrides)], key.rpartition(".")[0]
             beside = [name for name in known if name.rpartition(".")[0] == group]
             return UnknownName("setting", key, beside or known)
     return BadInput(f"configuration: {message.split('Config search path')[0].strip()}")
 
 
-def _settings() -> list[str]:
-    """Dotted names of all settings of the default configuration."""
+def _settings(overrides: Sequence[str]) -> list[str]:
+    """Dotted names of all settings, with the groups' options that these overrides choose, the defaults else."""
     from hydra import compose, initialize_config_module
 
     def walk(item: Any, prefix: str) -> list[str]:
@@ -143,8 +143,10 @@ def _settings() -> list[str]:
             return [prefix]
         return [name for key, value in item.items() for name in walk(value, f"{prefix}.{key}" if prefix else str(key))]
 
+    chosen = [word for word in overrides if word.partition("=")[0] in GROUPS and "," not in word]
     with initialize_config_module("greenband.configs", version_base="1.3"):
-        return [name for name in walk(_plain(compose("train"), resolve=False), "") if "_target_" not in name]
+        config = _plain(compose("train", chosen), resolve=False)
+    return [name for name in walk(config, "") if "_target_" not in name]
 
 
 def _plain(config: Any, resolve: bool = True) -> dict[str, Any]:

@@ -183,6 +183,10 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "broken network to describe": ("scenarios broken", r"network\.net\.xml: not a SUMO network"),
     "broken scenario": ("scenarios half", r"scenario\.json: not a scenario"),
     "unknown key": ("train agnt=ppo", "'agnt'.*did you mean 'agent'"),
+    "unknown key of a chosen group": (
+        "train agent=rollouts agent.branches.busi=0.5",
+        "choose from agent.branches.busy, agent.branches.horizon_s,.*did you mean 'agent.branches.busy'",
+    ),
     "unknown nested key": ("train agent.gama=0.9", "'agent.gama'.*did you mean 'agent.gamma'"),
     "unknown value": ("train agent=pppo", "unknown agent 'pppo'.*did you mean 'ppo'"),
     "unknown scenario to train": ("train scenario=jinchen", "unknown scenario 'jinchen'.*did you mean 'jincheng'"),

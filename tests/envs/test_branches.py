@@ -158,6 +158,8 @@ def test_a_branch_that_dies_is_said(episode: Episode, monkeypatch: pytest.Monkey
         ({"share": 1.5}, "share=1.5"),
         ({"busy": -0.1}, "busy=-0.1"),
         ({"busy": 1.5}, "busy=1.5"),
+        ({"busy": "some"}, "busy=some: must be a number"),
+        ({"busy": True}, "busy=True: must be a number"),
         ({"horizon_s": 0}, "horizon_s=0"),
         ({"spread": -1}, "spread"),
     ],
