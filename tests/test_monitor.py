@@ -11,7 +11,7 @@ import pytest
 
 from greenband.control import run
 from greenband.errors import BadInput, SimulationError
-from greenband.monitor import MonitorLimits, conflicts_of, switched_links, watch
+from greenband.monitor import MonitorLimits, conflicts_of, read_lamps, switched_links, watch
 from greenband.scenario import Scenario
 from greenband.sensing import Measurement
 from greenband.simulation import Records
@@ -202,9 +202,18 @@ def test_input_that_does_not_fit_is_refused(jincheng: Scenario, tmp_path: Path) 
 
 
 def test_a_long_record_is_read_quickly(tmp_path: Path) -> None:
-    """In processor time, which other work on the machine hardly lengthens."""
+    """Against parsing the same file, the best of five each: a slow machine slows both, and a busy one not all five."""
     wide = [(state * 8, seconds) for state, seconds in CYCLE] * 84
     file = lamps(tmp_path, wide)
-    began = time.process_time()
-    watch(file, {(i, j) for i in range(16) for j in range(i + 1, 16) if (j - i) % 2}, LIMITS)
-    assert time.process_time() - began < 0.5
+    foes = {(i, j) for i in range(16) for j in range(i + 1, 16) if (j - i) % 2}
+    assert processor_s(lambda: watch(file, foes, LIMITS)) < 8 * processor_s(lambda: read_lamps(file))
+
+
+def processor_s(work: Callable[[], object], repeats: int = 5) -> float:
+    """Seconds of processor time of this thread, the least of ``repeats``."""
+    spent = []
+    for _ in range(repeats):
+        began = time.thread_time()
+        work()
+        spent.append(time.thread_time() - began)
+    return min(spent)
