@@ -7,8 +7,10 @@ starts sooner, and SUMO runs faster in it, since the C++ runtime then needs no a
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import multiprocessing as mp
+import pickle
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -51,7 +53,7 @@ class ProcessLink:
 
     def send(self, command: str, value: Any) -> None:
         """Ask for something."""
-        self._pipe.send((command, value))
+        _send(self._pipe, (command, value))
 
     def receive(self) -> Any:
         """Wait for an answer."""
@@ -60,7 +62,7 @@ class ProcessLink:
     def stop(self) -> None:
         """Ask the process to end, and make sure that it does."""
         with contextlib.suppress(OSError):
-            self._pipe.send(("close", None))
+            _send(self._pipe, ("close", None))
         self.process.join(timeout=10)
         if self.process.is_alive():
             self.process.kill()
@@ -150,15 +152,21 @@ def _work(pipe: Connection, scenario: Scenario, config: EpisodeConfig) -> None:
     session = None
     try:
         session = open_session(scenario, config)
+        gc.freeze()  # what is there now stays: no need to look through it over and over
         while True:
             command, value = pipe.recv()
             if command == "close":
                 return
-            pipe.send(session.reset(*value) if command == "reset" else session.step(value))
+            _send(pipe, session.reset(*value) if command == "reset" else session.step(value))
     except GreenbandError as error:
-        pipe.send(error)
+        _send(pipe, error)
     except (EOFError, BrokenPipeError):
         pass
     finally:
         if session is not None:
             session.close()
+
+
+def _send(pipe: Connection, value: Any) -> None:
+    """What ``pipe.send`` does, but for the table of special pickling that it makes anew each time."""
+    pipe.send_bytes(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))

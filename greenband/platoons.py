@@ -16,6 +16,7 @@ __all__ = ["HORIZONS_S", "Platoons"]
 Floats = npt.NDArray[np.float64]
 
 HORIZONS_S = (0.0, 10.0, 25.0, 45.0)  # arrivals are told for the times between these, in s from now
+BEGINS_S, ENDS_S = np.array([*pairwise(HORIZONS_S)]).T[:, :, None, None]
 IN_SIGHT_S = 6.0  # for which a camera of 80 m sees a vehicle that leaves at about 50 km/h
 
 
@@ -66,8 +67,6 @@ class Platoons:
         self._then_s = np.append(self._then_s[still], time_s)
         self._left = np.vstack([self._left[still], on_exits * since_s / IN_SIGHT_S])
         due_s = self._travel_s - (time_s - self._then_s[:, None])
-        coming = [
-            np.where((due_s >= begin) & (due_s < end), self._left, 0.0).sum(axis=0)
-            for begin, end in pairwise(HORIZONS_S)
-        ]
-        return np.stack([self._onto @ (self._share * vehicles[:, None]) for vehicles in coming], axis=-1)
+        within = (due_s >= BEGINS_S) & (due_s < ENDS_S)
+        coming = np.where(within, self._left, 0.0).sum(axis=1)
+        return np.stack(self._onto @ (self._share * coming[:, :, None]), axis=-1)
