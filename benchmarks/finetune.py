@@ -38,7 +38,7 @@ TRAINING = {
         *(f"env.periods=[{PERIOD}]", f"env.interval_s={DECISION_S}", "sensing.range_m=80"),
     ),
     CITY: (
-        *("agent.rule=0.17", "agent.first=0.67", "agent.episodes=3"),  # few, so that a slow machine ends a round
+        *("agent.rule=0.17", "agent.first=0.67", "agent.episodes=3"),  # few: a round ends in time on slow machines too
         *("env.periods=[AM,OFF,PM]", "validation.seeds=1000:1003"),
     ),
 }

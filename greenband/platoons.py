@@ -16,7 +16,7 @@ __all__ = ["HORIZONS_S", "Platoons"]
 Floats = npt.NDArray[np.float64]
 
 HORIZONS_S = (0.0, 10.0, 25.0, 45.0)  # arrivals are told for the times between these, in s from now
-BEGINS_S, ENDS_S = np.array([*pairwise(HORIZONS_S)]).T[:, :, None, None]
+BEGINS_S, ENDS_S = np.array([*pairwise(HORIZONS_S)]).T[:, :, None, None]  # [horizons, 1, 1], beside [times, feeds]
 IN_SIGHT_S = 6.0  # for which a camera of 80 m sees a vehicle that leaves at about 50 km/h
 
 
