@@ -79,8 +79,9 @@ class BranchConfig:
         for name, value in vars(self).items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise BadInput(f"branches: {name}={value}: must be a number")
-        if not isinstance(self.signals, int):
-            raise BadInput(f"branches: signals={self.signals}: must be a whole number")
+        for name in ("horizon_s", "signals"):
+            if not isinstance(getattr(self, name), int):
+                raise BadInput(f"branches: {name}={getattr(self, name)}: must be a whole number")
         for name in ("horizon_s", "signals", "spread", "patience_s"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"branches: {name}={getattr(self, name)}: must be above 0")

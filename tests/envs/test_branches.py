@@ -161,6 +161,7 @@ def test_a_branch_that_dies_is_said(episode: Episode, monkeypatch: pytest.Monkey
         ({"busy": "some"}, "busy=some: must be a number"),
         ({"busy": True}, "busy=True: must be a number"),
         ({"signals": 2.5}, "signals=2.5: must be a whole number"),
+        ({"horizon_s": 60.5}, "horizon_s=60.5: must be a whole number"),
         ({"horizon_s": 0}, "horizon_s=0"),
         ({"spread": -1}, "spread"),
     ],
