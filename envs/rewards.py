@@ -61,6 +61,9 @@ class RewardTerms:
             name: [(edge, network.edge_speed_ms(edge)) for edge in signal.approaches]
             for name, signal in network.signals.items()
         }
+        self._all_edges = [edge for edges in self._edges.values() for edge, _ in edges]
+        owner = np.repeat(np.arange(len(self._edges)), [len(edges) for edges in self._edges.values()])
+        self._belongs = np.equal.outer(np.arange(len(self._edges)), owner).astype(float)  # [signals, edges]
         self._held = np.zeros(len(self._edges))
 
     def reset(self) -> None:
@@ -88,7 +91,7 @@ class RewardTerms:
     def _count(self) -> Floats:
         """Vehicles on each signal's approaches, with its share of those waiting to enter."""
         count = self._loop.simulation.api.edge.getLastStepVehicleNumber
-        held = np.array([sum(count(edge) for edge, _ in edges) for edges in self._edges.values()], dtype=float)
+        held: Floats = self._belongs.dot([count(edge) for edge in self._all_edges])
         return held + self._waiting()
 
     def _lost(self) -> Floats:

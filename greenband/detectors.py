@@ -135,14 +135,12 @@ class Camera:
     def read(self, api: Any) -> Floats:
         """Moving vehicles on each piece of lane, standing ones (0 on exits, where nobody asks), then passed ones."""
         lane, vehicle, n = api.lane, api.vehicle, len(self._patches)
-        counts, standing = self._readings[:n], self._readings[n : 2 * n]
-        for p, patch in enumerate(self._patches):
-            if patch.reach_m is None:
-                counts[p] = total = lane.getLastStepVehicleNumber(patch.lane)
-                standing[p] = lane.getLastStepHaltingNumber(patch.lane) if total and patch.at_end else 0
-                continue
-            counts[p], standing[p] = _count_part(lane, vehicle, patch)
-        counts -= standing
+        moving, still = [], []
+        for patch in self._patches:
+            count, standing = _count(lane, vehicle, patch)
+            moving.append(count - standing)
+            still.append(standing)
+        self._readings[:n], self._readings[n : 2 * n] = moving, still
         if self._line.links:
             self._readings[2 * n :] = self._line.read(api)
         return self._readings
@@ -151,12 +149,12 @@ class Camera:
         """Vehicles per movement."""
         n = len(self._patches)
         moving, still = readings[:n], readings[n : 2 * n]
-        standing = self._in @ still
+        standing = self._in.dot(still)  # of so little, dot takes half of the time of @
         return Report(
-            approaching=self._in @ (moving + still) - standing,
+            approaching=self._in.dot(moving + still) - standing,
             standing=standing,
-            leaving=self._out @ moving,
-            passed=self._passed @ readings[2 * n :] if self._line.links else None,
+            leaving=self._out.dot(moving),
+            passed=self._passed.dot(readings[2 * n :]) if self._line.links else None,
         )
 
 
@@ -348,8 +346,7 @@ class _StopLine:
         return _equal(lanes, [link.from_lane for link in self.links])
 
 
-@dataclass(frozen=True)
-class _Patch:
+class _Patch(NamedTuple):
     """A piece of lane that a camera sees: from its start or its end, the whole of it if ``reach_m`` is None."""
 
     lane: str
@@ -392,21 +389,27 @@ def _share_patches(weights: Floats) -> None:
     np.divide(weights, total, out=weights, where=total > 0)
 
 
-def _count_part(lane: Any, vehicle: Any, patch: _Patch) -> tuple[int, int]:
-    """Vehicles on part of a lane. SUMO lists a lane's vehicles from its start, so few positions need asking."""
-    assert patch.reach_m is not None
+def _count(lane: Any, vehicle: Any, patch: _Patch) -> tuple[int, int]:
+    """Vehicles on a piece of lane, and standing ones among them (0 on exits).
+
+    SUMO lists a lane's vehicles from its start, so few positions need asking.
+    """
+    name, reach_m, length_m, at_end = patch
+    if reach_m is None:
+        count = lane.getLastStepVehicleNumber(name)
+        return count, lane.getLastStepHaltingNumber(name) if count and at_end else 0
     count = standing = 0
-    ids = lane.getLastStepVehicleIDs(patch.lane)
-    if patch.at_end:
-        begin = patch.length_m - patch.reach_m
-        for name in reversed(ids):
-            if vehicle.getLanePosition(name) < begin:
+    ids = lane.getLastStepVehicleIDs(name)
+    if at_end:
+        begin = length_m - reach_m
+        for v in reversed(ids):
+            if vehicle.getLanePosition(v) < begin:
                 break
             count += 1
-            standing += vehicle.getSpeed(name) < STANDING_MS
+            standing += vehicle.getSpeed(v) < STANDING_MS
     else:
-        for name in ids:
-            if vehicle.getLanePosition(name) > patch.reach_m:
+        for v in ids:
+            if vehicle.getLanePosition(v) > reach_m:
                 break
             count += 1
     return count, standing

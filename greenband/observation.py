@@ -8,6 +8,7 @@ that every learner has it with the observation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,8 @@ SIGNAL_SCALES: dict[str, float] = {
     "intergreen": INTERGREEN_S,
 }
 STAGE_FEATURES, SIGNAL_FEATURES = tuple(STAGE_SCALES), tuple(SIGNAL_SCALES)
-OBSERVATION_SIZE = MAX_STAGES * len(STAGE_FEATURES) + len(SIGNAL_FEATURES)
+STAGES_SIZE = MAX_STAGES * len(STAGE_FEATURES)
+OBSERVATION_SIZE = STAGES_SIZE + len(SIGNAL_FEATURES)
 BETWEEN = slice(STAGE_FEATURES.index("soon"), None)  # what is known of the signals ahead and behind
 MEMORY_S = 180.0
 
@@ -97,6 +99,7 @@ class Encoder:
     """Turns measurements of a network's signals into observations. Keeps a running mean; ``reset`` for each run.
 
     All signals are encoded at once, in arrays padded to ``MAX_STAGES`` stages and to the most movements of a signal.
+    Every decision of a training waits for this: values are put in place through indices made once, with few calls.
 
     Raises:
         BadInput: a signal has more than ``MAX_STAGES`` stages.
@@ -108,22 +111,29 @@ class Encoder:
             if (n := len(signal.stages)) > MAX_STAGES:
                 raise BadInput(f"signal {signal.id} has {n} stages; observations hold at most {MAX_STAGES}")
         self._names = list(network.signals)
-        self._stages = _places([len(signal.stages) for signal in signals])
-        self._movements = _places([len(signal.movements) for signal in signals])
         width = max(len(signal.movements) for signal in signals)
         self._serves = np.zeros((len(signals), MAX_STAGES, width))
         lanes = np.ones((len(signals), width))
-        self._fixed = np.zeros((len(signals), MAX_STAGES, len(STAGE_FEATURES)), np.float32)
+        self._fixed = np.zeros((len(signals), OBSERVATION_SIZE), np.float32)
+        table = _stages_of(self._fixed)
         for s, signal in enumerate(signals):
             lanes[s, : len(signal.movements)] = [len(movement.from_lanes) for movement in signal.movements]
-            self._fixed[s, : len(signal.stages), 10] = np.array(limits[signal.id].min_green_s) / GREEN_S
+            table[s, : len(signal.stages), 1] = 1.0
+            table[s, : len(signal.stages), 10] = np.array(limits[signal.id].min_green_s) / GREEN_S
             for k, stage in enumerate(signal.stages):
                 self._serves[s, k, list(stage.movements)] = 1.0
-        self._per_lane = self._serves / lanes[:, None]
-        self._fixed[(*self._stages, 1)] = 1.0
-        self._fixed[..., 9] = (self._serves @ lanes[..., None])[..., 0] / LANES
-        self._intergreen = np.array([limits[signal.id].intergreen_s for signal in signals]) / INTERGREEN_S
+        per_lane = self._serves / lanes[:, None]
+        self._per_lane = np.ascontiguousarray(per_lane.transpose(2, 0, 1))  # a maximum is found faster along the first
+        table[..., 9] = (self._serves @ lanes[..., None])[..., 0] / LANES
+        self._fixed[:, -1] = np.array([limits[signal.id].intergreen_s for signal in signals]) / INTERGREEN_S
         self._seen = np.zeros((len(signals), width, 3))  # approaching, standing, leaving per movement
+        row, movement = _places([len(signal.movements) for signal in signals])
+        self._at_movements = np.concatenate([(row * width + movement) * 3 + k for k in range(3)])  # in self._seen
+        row, place = _places([len(signal.stages) for signal in signals])
+        first = row * OBSERVATION_SIZE + place * len(STAGE_FEATURES)
+        self._at_stages = np.concatenate([first, first + 3])  # in observations: allowed, red
+        self._scales = np.repeat([1.0, RED_S], len(first))
+        self._all = np.arange(len(signals))
         between = feeds(network)
         self._neighbours = _Neighbours(network, between, self._serves, lanes)
         self._platoons = Platoons(network, between, width)
@@ -131,29 +141,33 @@ class Encoder:
 
     def reset(self) -> None:
         """Forget the past run."""
-        self._usual = np.zeros(self._fixed.shape[:2])
+        self._usual = np.zeros(self._serves.shape[:2])
         self._last_s: int | None = None
         self._platoons.reset()
 
     def encode(self, measurement: Measurement) -> Array:
         """Observations of all signals in the network's order, shape ``[signals, OBSERVATION_SIZE]``."""
         views = [measurement.signals[name] for name in self._names]
-        for k, field in enumerate(("approaching", "standing", "leaving")):
-            self._seen[(*self._movements, k)] = np.concatenate([getattr(view, field) for view in views])
+        stages = [view.stage for view in views]
+        by_movement = [[v.approaching for v in views], [v.standing for v in views], [v.leaving for v in views]]
+        self._seen.put(self._at_movements, np.concatenate([*chain(*by_movement)]))
         served = self._serves @ self._seen
         self._remember(measurement.time_s, served[..., 0] + served[..., 1])
-        table = self._fixed.copy()
-        table[(*self._stages, 0)] = np.concatenate([view.allowed for view in views])
-        table[np.arange(len(views)), [view.stage for view in views], 2] = 1.0
-        table[(*self._stages, 3)] = np.concatenate([view.red_s for view in views]) / RED_S
+        observations = self._fixed.copy()
+        by_stage = [[view.allowed for view in views], [view.red_s for view in views]]
+        observations.put(self._at_stages, np.concatenate([*chain(*by_stage)]) / self._scales)
+        table = _stages_of(observations)
+        table[self._all, stages, 2] = 1.0
         table[..., 4:6] = served[..., :2] / VEHICLES
-        table[..., 6] = (self._per_lane * self._seen[:, None, :, 1]).max(axis=-1) / STAGE_SCALES["standing_per_lane"]
+        fullest = (self._per_lane * self._seen[..., 1].T[:, :, None]).max(axis=0)
+        table[..., 6] = fullest / STAGE_SCALES["standing_per_lane"]
         table[..., 7] = served[..., 2] / VEHICLES
         table[..., 8] = self._usual / VEHICLES
         table[..., 11:14] = self._serves @ self._platoons.forecast(measurement.time_s, self._seen[..., 2]) / VEHICLES
-        table[..., 14:18] = self._neighbours.look([view.stage for view in views], self._seen[..., 1])
-        whole = [(view.in_transition, view.green_s / SIGNAL_SCALES["green"]) for view in views]
-        return np.column_stack([table.reshape(len(views), -1), whole, self._intergreen]).astype(np.float32)
+        table[..., 14:18] = self._neighbours.look(stages, self._seen[..., 1])
+        green = SIGNAL_SCALES["green"]
+        observations[:, STAGES_SIZE:-1] = [(view.in_transition, view.green_s / green) for view in views]
+        return observations
 
     def _remember(self, time_s: int, present: npt.NDArray[np.float64]) -> None:
         keep = 0.0 if self._last_s is None else np.exp(-(time_s - self._last_s) / MEMORY_S)
@@ -181,17 +195,26 @@ class _Neighbours:
         self._touches = (self._share > 0).astype(float)
         self._onto = (self._ends[:, None] == np.arange(len(place))[:, None]).astype(float)  # [ends, signals, feeds]
         self._exists = serves.any(axis=2)
+        self._all = np.arange(len(place))
 
     def look(self, stages: Sequence[int], standing: Floats) -> Floats:
         """Features of shape ``[signals, MAX_STAGES, 4]`` from stages now and standing vehicles per movement."""
-        green = self._serves[np.arange(len(stages)), stages]
+        green = self._serves[self._all, stages]
         flows = (green[self._ends] * self._lanes).sum(axis=2)  # share of a feed's lanes that is green at each end
         queues = (standing[self._ends] * self._movements).sum(axis=2)
-        ahead_standing, behind_standing = self._onto @ (self._touches * queues[::-1, :, None] / VEHICLES)
+        features = np.empty((*self._exists.shape, 4))
+        features[..., 0], features[..., 2] = self._onto @ (self._touches * queues[::-1, :, None] / VEHICLES)
         shut = self._onto[0] @ (self._share[0] * (1 - flows[1])[:, None])
-        sending = self._onto[1] @ (self._share[1] * flows[0][:, None])
-        shares = np.stack([self._exists * (1 - shut), sending]).clip(0, 1)
-        return np.stack([ahead_standing, shares[0], behind_standing, shares[1]], axis=-1)
+        features[..., 1] = self._exists * (1 - shut)
+        features[..., 3] = self._onto[1] @ (self._share[1] * flows[0][:, None])
+        shares = features[..., 1::2]
+        shares.clip(0, 1, out=shares)
+        return features
+
+
+def _stages_of(observations: Array) -> Array:
+    """The part about stages of ``[n, OBSERVATION_SIZE]``, as ``[n, MAX_STAGES, features]`` of the same memory."""
+    return observations[:, :STAGES_SIZE].reshape(-1, MAX_STAGES, len(STAGE_FEATURES))
 
 
 def _places(lengths: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

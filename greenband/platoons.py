@@ -35,15 +35,16 @@ class Platoons:
     def __init__(self, network: Network, feeds: Sequence[Feed], width: int) -> None:
         place = {name: s for s, name in enumerate(network.signals)}
         self._behind = np.array([place[feed.behind] for feed in feeds], dtype=np.int64)
-        self._departs = np.zeros((len(feeds), width), np.bool_)
+        self._departs = np.zeros((width, len(feeds)))  # 1 where a movement leads into a feed
         self._onto = np.zeros((len(place), len(feeds)))  # 1 where a feed comes to a signal
         self._share = np.zeros((len(feeds), width))  # of an approach's vehicles that come to each movement
         for f, feed in enumerate(feeds):
-            self._departs[f, list(feed.departs)] = True
+            self._departs[list(feed.departs), f] = 1.0
             self._onto[place[feed.signal], f] = 1.0
             lanes = [len(network.signals[feed.signal].movements[k].from_lanes) for k in feed.arrives]
             self._share[f, list(feed.arrives)] = np.array(lanes) / sum(lanes)
         self._travel_s = np.array([feed.travel_s for feed in feeds])
+        self._longest_s = self._travel_s.max(initial=0.0)
         self.reset()
 
     def reset(self) -> None:
@@ -61,12 +62,12 @@ class Platoons:
         Returns:
             Shape ``[signals, width, len(HORIZONS_S) - 1]``.
         """
-        on_exits = np.where(self._departs, leaving[self._behind], 0.0).max(axis=1, initial=0.0)
+        on_exits = (self._departs * leaving.T[:, self._behind]).max(axis=0, initial=0.0)
         since_s = time_s - self._then_s[-1] if len(self._then_s) else IN_SIGHT_S
-        still = self._then_s >= time_s - self._travel_s.max(initial=0.0)
-        self._then_s = np.append(self._then_s[still], time_s)
-        self._left = np.vstack([self._left[still], on_exits * since_s / IN_SIGHT_S])
+        over = self._then_s.searchsorted(time_s - self._longest_s)
+        self._then_s = np.concatenate([self._then_s[over:], [time_s]])
+        self._left = np.concatenate([self._left[over:], (on_exits * since_s / IN_SIGHT_S)[None]])
         due_s = self._travel_s - (time_s - self._then_s[:, None])
         within = (due_s >= BEGINS_S) & (due_s < ENDS_S)
         coming = np.where(within, self._left, 0.0).sum(axis=1)
-        return np.stack(self._onto @ (self._share * coming[:, :, None]), axis=-1)
+        return np.ascontiguousarray((self._onto @ (self._share * coming[:, :, None])).transpose(1, 2, 0))

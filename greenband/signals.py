@@ -195,6 +195,7 @@ class Interlock:
             raise InfeasibleLimits(f"walks of {len(self.limits.walks)} stages for {len(self.stages)}")
         self.executed = [(self.now, self.stage)]
         self._left_at = [self.now] * len(self.stages)
+        self._two_rounds_s = 2 * sum(self.limits.intergreen_s + green for green in self.limits.min_green_s)
         self._start_green()
 
     @property
@@ -301,8 +302,7 @@ class Interlock:
         """Whether any order of the stages meets all deadlines, so that none needs to be looked at; False if unsure."""
         if len(self.stages) == 1:
             return False
-        longest = 2 * sum(self.limits.intergreen_s + green for green in self.limits.min_green_s)
-        return min(self._left_at) + self.limits.max_red_s >= self.now + longest
+        return min(self._left_at) + self.limits.max_red_s >= self.now + self._two_rounds_s
 
     def _may_enter(self, stage: int) -> bool:
         leave = self.now + self.limits.intergreen_s + self.limits.min_green_s[stage]
