@@ -154,8 +154,8 @@ class Encoder:
         served = self._serves @ self._seen
         self._remember(measurement.time_s, served[..., 0] + served[..., 1])
         observations = self._fixed.copy()
-        by_stage = [[view.allowed for view in views], [view.red_s for view in views]]
-        observations.put(self._at_stages, np.concatenate([*chain(*by_stage)]) / self._scales)
+        allowed, red_s = [view.allowed for view in views], [view.red_s for view in views]
+        observations.put(self._at_stages, np.concatenate([*allowed, *red_s]) / self._scales)
         table = _stages_of(observations)
         table[self._all, stages, 2] = 1.0
         table[..., 4:6] = served[..., :2] / VEHICLES
