@@ -76,17 +76,25 @@ class RolloutRun(Run):
         while not self.ending and self.progress < 1.0:
             if not self._drive(bar):
                 return
-            newest = range(max(0, self.state.rounds + 1 - self._method.window), self.state.rounds + 1)
+            began_s, newest = self.seconds, self._newest()
             rows = [rows for number in newest for rows in self._rows(number)]
             fit = self._method.fit(rows, self.settings.seed, first)
+            fit_s = self.seconds - began_s
             self.state.rounds += 1
-            self._check(fit.scorer, {"rollouts/explained": fit.explained, "rollouts/rows": float(fit.rows)}, bar)
+            figures = {"rollouts/explained": fit.explained, "rollouts/rows": float(fit.rows)}
+            self._check(fit.scorer, figures, bar, fit_s * len(self._newest()) / len(newest))
 
-    def _check(self, scorer: Any, figures: Mapping[str, float], bar: Bar) -> None:
-        """Validate, log, and save."""
-        found = dict(figures)
+    def _newest(self) -> range:
+        """Rounds that are fitted to when the present one is over."""
+        return range(max(0, self.state.rounds + 1 - self._method.window), self.state.rounds + 1)
+
+    def _check(self, scorer: Any, figures: Mapping[str, float], bar: Bar, next_fit_s: float | None = None) -> None:
+        """Validate, log, and save, after a round with the time that fitting will take in the next."""
+        found, began_s = dict(figures), self.seconds
         try:
             found["validation/delay_s"] = self.validate(scorer, bar)
+            if next_fit_s is not None:
+                self.state.closing_s = next_fit_s + self.seconds - began_s
         except SimulationError:  # an interrupt from the keyboard ends the validation's processes too
             if not self.stopped:
                 raise
@@ -102,7 +110,7 @@ class RolloutRun(Run):
     def _drive(self, bar: Bar) -> bool:
         """Simulate the episodes that this round lacks; False if it was broken off.
 
-        When the time of a run is over, what its last round has by then is enough.
+        When the time of a run is over, but for fitting and validating, what its last round has by then is enough.
         """
         before, lesson = self.state.steps, self._env.lesson(self.progress)
         rng = np.random.default_rng([self.settings.seed, self.state.rounds])
