@@ -99,21 +99,22 @@ def test_when_the_time_is_over_the_rows_there_are_are_fitted(
     assert json.loads((tmp_path / "rounds.json").read_text(encoding="utf-8"))["rounds"] == 2
 
 
-def test_the_last_fit_and_its_validation_are_over_in_time(
+def test_the_last_round_has_as_many_episodes_as_there_is_time_for(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a clock that counts 10 s for an episode and 20 s for a validation."""
+    """On a clock that counts 10 s for an episode and 20 s for a validation: 60 s are over after a round of two."""
 
     def seconds(run: Any) -> float:
         validated = validations(run.folder) if (run.folder / "validation.csv").is_file() else []
         return 10.0 * len(list((run.folder / "rounds").rglob("*.npz"))) + 20.0 * len(validated)
 
     monkeypatch.setattr(RolloutRun, "seconds", property(seconds))
-    train(composed(tiny, tmp_path, "minutes=1.5"))
+    train(composed(tiny, tmp_path, f"minutes={95 / 60}"))
+    episodes = list((tmp_path / "rounds" / "001").iterdir())
     state = json.loads((tmp_path / "rounds.json").read_text(encoding="utf-8"))
-    assert (state["rounds"], state["seconds"], len(list((tmp_path / "rounds" / "001").iterdir()))) == (2, 90, 1)
-    with pytest.raises(BadInput, match="the run is finished"):
-        train(composed(tiny, tmp_path, "minutes=1.8", f"resume={tmp_path}"))
+    assert (state["rounds"], len(episodes), state["seconds"]) == (2, 1, 90)
+    train(composed(tiny, tmp_path, f"minutes={115 / 60}", f"resume={tmp_path}"))
+    assert json.loads((tmp_path / "rounds.json").read_text(encoding="utf-8")) == state
 
 
 PPO = ("agent.n_steps=16", "agent.batch_size=16", "steps=16")

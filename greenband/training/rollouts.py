@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ class RolloutRun(Run):
         )
         if not begun:
             self._check(first, {}, bar)
-        while not self.ending and self.progress < 1.0:
-            if not self._drive(bar):
+        while not self.ending and self.progress < 1.0 and (room := self._room()):
+            if not self._drive(room, bar):
                 return
             began_s, newest = self.seconds, self._newest()
             rows = [rows for number in newest for rows in self._rows(number)]
@@ -107,14 +108,27 @@ class RolloutRun(Run):
         state = {**vars(self.state), "seconds": self.seconds}
         write_text(self.folder / self.checkpoint, json.dumps(state) + "\n")
 
-    def _drive(self, bar: Bar) -> bool:
+    def _room(self) -> int:
+        """How many episodes the next round may have for its fit and validation to be over in time, as far as is known.
+
+        They take as long as those of the last round did, as many at a time as there are processes.
+        """
+        episodes: int = self._method.episodes
+        at_a_time, minutes = self.settings.processes, self.settings.minutes
+        if minutes is None or not self.state.batch_s:
+            return episodes
+        batches = max(0.0, 60 * minutes - self.seconds - self.state.closing_s) // self.state.batch_s
+        return min(episodes, at_a_time * int(batches))
+
+    def _drive(self, episodes: int, bar: Bar) -> bool:
         """Simulate the episodes that this round lacks; False if it was broken off.
 
-        When the time of a run is over, but for fitting and validating, what its last round has by then is enough.
+        When the time of a run is over nevertheless, what its last round has by then is enough.
         """
+        began_s = self.seconds
         before, lesson = self.state.steps, self._env.lesson(self.progress)
         rng = np.random.default_rng([self.settings.seed, self.state.rounds])
-        seeds = rng.integers(*SEEDS, self._method.episodes).tolist()
+        seeds = rng.integers(*SEEDS, self._method.episodes).tolist()[:episodes]
         policy = {"_target_": f"{LEARNED}.LearnedController", "folder": str(self.folder / "best")}
         each = cluster.run_each if self._env.workers == "ray" else run_each
         for attempt in range(ATTEMPTS):
@@ -144,6 +158,8 @@ class RolloutRun(Run):
                 enough = all if self.stopped or self.pruned else any
                 return enough(self._file(self.state.rounds, k).is_file() for k in range(len(seeds)))
             if failure is None:
+                if tasks:
+                    self.state.batch_s = (self.seconds - began_s) / math.ceil(len(tasks) / self.settings.processes)
                 return True
             if attempt == ATTEMPTS - 1:
                 raise failure

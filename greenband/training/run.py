@@ -97,7 +97,8 @@ class State:
     next_validation: int = 0
     since_best: int = 0  # validations
     rounds: int = 0  # of rollouts
-    closing_s: float = 0.0  # wall time that fitting and validating will take in the next round, 0 if not known
+    batch_s: float = 0.0  # wall time that episodes took in the last round, as many as there are processes; 0 before it
+    closing_s: float = 0.0  # and that fitting and validating will take in the next
 
 
 class Bar:
@@ -185,13 +186,8 @@ class Run(ABC):
     @property
     def ending(self) -> bool:
         """Whether the run is to end before its steps are done."""
-        return self.stopped or self.pruned or self._stale or self._out_of_time
-
-    @property
-    def _out_of_time(self) -> bool:
-        """Whether a round that went on could not be completed within the minutes."""
         minutes = self.settings.minutes
-        return minutes is not None and self.seconds + self.state.closing_s >= 60 * minutes
+        return self.stopped or self.pruned or self._stale or (minutes is not None and self.seconds >= 60 * minutes)
 
     @property
     def _stale(self) -> bool:
@@ -213,7 +209,7 @@ class Run(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self.prepare()
-            if self.progress >= 1.0 or self._out_of_time:
+            if self.progress >= 1.0:
                 raise BadInput(f"{self.folder}: the run is finished; give more steps= or minutes= to go on")
             if self._stale:
                 raise BadInput(f"{self.folder}: the run is finished: {self.state.since_best} {NO_BETTER}")
