@@ -113,7 +113,7 @@ def section(title: str, folder: Path, policy: SubjectResult, others: Mapping[str
     """A period's table."""
     delays, state = policy.per_seed["delay_s"], json.loads((folder / "rounds.json").read_text(encoding="utf-8"))
     yield (
-        f"\n## {title.strip()}\n\nTuned for {state['seconds'] / 60:.1f} minutes, {state['rounds']} rounds; best on"
+        f"\n## {title.strip()}\n\nTuned for {state['seconds'] / 60:.1f} minutes; rounds: {state['rounds']}; best on"
         f" validation seeds, and kept, was the policy after {found_s(folder) / 60:.1f} minutes:"
         f" {mean(delays):.1f} s/veh, {policy.violations} broken safety rules.\n\n"
         "| subject | delay | difference |\n|---|---|---|\n"
