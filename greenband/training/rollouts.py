@@ -108,6 +108,11 @@ class RolloutRun(Run):
         state = {**vars(self.state), "seconds": self.seconds}
         write_text(self.folder / self.checkpoint, json.dumps(state) + "\n")
 
+    @property
+    def finished(self) -> bool:
+        """Also when there is no time for a further round."""
+        return super().finished or not self._room()
+
     def _room(self) -> int:
         """How many episodes the next round may have for its fit and validation to be over in time, as far as is known.
 

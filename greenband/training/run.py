@@ -179,6 +179,11 @@ class Run(ABC):
         return min(1.0, max(share, self.seconds / (60 * minutes) if minutes else 0.0))
 
     @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do within its steps and minutes."""
+        return self.progress >= 1.0
+
+    @property
     def seconds(self) -> float:
         """Wall time of the run, with that before it was resumed."""
         return self.state.seconds + time.monotonic() - self._started
@@ -209,7 +214,7 @@ class Run(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self.prepare()
-            if self.progress >= 1.0:
+            if self.finished:
                 raise BadInput(f"{self.folder}: the run is finished; give more steps= or minutes= to go on")
             if self._stale:
                 raise BadInput(f"{self.folder}: the run is finished: {self.state.since_best} {NO_BETTER}")
